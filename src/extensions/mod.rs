@@ -1,0 +1,1 @@
+//! Floor 4: extensions, one folder or file a component. A component never knows its neighbours.

@@ -1,0 +1,294 @@
+//! Borrowed views: a span, its scope, its resource and their attributes, read lazily from the
+//! bytes of a request that the scan has accepted. Nothing is decoded before it is asked for.
+
+use std::borrow::Cow;
+
+use super::{Cursor, Field, Index, Piece, Request, SpanId, TraceId, UnixNanos};
+
+/// One span of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanView<'a> {
+    request: &'a Request,
+    row: u32,
+}
+
+/// The instrumentation scope of a span: `name`, `version` and attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeView<'a> {
+    body: &'a [u8],
+    pieces: &'a [Piece],
+}
+
+/// The resource of a span.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceView<'a> {
+    body: &'a [u8],
+    pieces: &'a [Piece],
+}
+
+/// One attribute: key and value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttributeView<'a> {
+    /// The key's bytes; valid UTF-8 is not promised.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: ValueView<'a>,
+}
+
+/// An `AnyValue`, not yet decoded where it nests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ValueView<'a> {
+    /// No value was set.
+    Empty,
+    /// Text; valid UTF-8 is not promised.
+    String(&'a [u8]),
+    /// A bool.
+    Bool(bool),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A double.
+    Double(f64),
+    /// The `ArrayValue` message.
+    Array(&'a [u8]),
+    /// The `KeyValueList` message.
+    Map(&'a [u8]),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+/// Iterator over the attributes in one or more messages.
+#[derive(Clone, Debug)]
+pub struct Attributes<'a> {
+    body: &'a [u8],
+    pieces: std::slice::Iter<'a, Piece>,
+    /// Number of the field that wraps the attributes' owner in a piece; 0 when there is none.
+    wrapper: u32,
+    /// Number of the attributes field.
+    number: u32,
+    cursor: Cursor<'a>,
+}
+
+impl<'a> SpanView<'a> {
+    /// The span in a row of a traces request; `None` for other signals and rows out of range.
+    pub fn new(request: &'a Request, row: u32) -> Option<Self> {
+        let columns = request.index().spans.as_ref()?;
+        ((row as usize) < columns.len()).then_some(Self { request, row })
+    }
+
+    fn index(&self) -> &'a Index {
+        self.request.index()
+    }
+
+    fn columns(&self) -> Option<&'a super::SpanColumns> {
+        self.index().spans.as_ref()
+    }
+
+    /// The span's message.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.index().item(self.row).of(self.request.body())
+    }
+
+    /// Row in the request.
+    pub fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// Trace id.
+    pub fn trace_id(&self) -> TraceId {
+        self.columns().map_or_else(TraceId::default, |columns| columns.trace_id(self.row))
+    }
+
+    /// Span id.
+    pub fn span_id(&self) -> SpanId {
+        self.columns().map_or_else(SpanId::default, |columns| columns.span_id(self.row))
+    }
+
+    /// Parent's span id.
+    pub fn parent_span_id(&self) -> SpanId {
+        self.columns().map_or_else(SpanId::default, |columns| columns.parent_span_id(self.row))
+    }
+
+    /// Start and end.
+    pub fn times(&self) -> (UnixNanos, UnixNanos) {
+        self.columns().map_or_else(Default::default, |columns| columns.times(self.row))
+    }
+
+    /// Name; bytes that are not UTF-8 are replaced.
+    pub fn name(&self) -> Cow<'a, str> {
+        let piece = self.columns().map_or_else(Piece::default, |columns| Piece {
+            offset: columns.name_offset[self.row as usize],
+            length: columns.name_length[self.row as usize],
+        });
+        String::from_utf8_lossy(piece.of(self.request.body()))
+    }
+
+    /// W3C `tracestate`; the last one, as protobuf merges.
+    pub fn trace_state(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(last_bytes(self.bytes(), 3))
+    }
+
+    /// Span attributes in the order of the wire.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::of_message(self.bytes(), 9)
+    }
+
+    /// The scope that the span was sent under.
+    pub fn scope(&self) -> ScopeView<'a> {
+        let scope = self.index().items.scope[self.row as usize];
+        ScopeView { body: self.request.body(), pieces: self.index().scope_pieces(scope) }
+    }
+
+    /// The resource that the span was sent under.
+    pub fn resource(&self) -> ResourceView<'a> {
+        let scope = self.index().items.scope[self.row as usize];
+        let resource = self.index().scopes[scope as usize].resource;
+        ResourceView { body: self.request.body(), pieces: self.index().resource_pieces(resource) }
+    }
+}
+
+impl<'a> ScopeView<'a> {
+    /// Name of the instrumentation scope.
+    pub fn name(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(wrapped_bytes(self.body, self.pieces, 1, 1))
+    }
+
+    /// Version of the instrumentation scope.
+    pub fn version(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(wrapped_bytes(self.body, self.pieces, 1, 2))
+    }
+
+    /// Attributes of the scope.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::of_pieces(self.body, self.pieces, 1, 3)
+    }
+}
+
+impl<'a> ResourceView<'a> {
+    /// Attributes of the resource.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::of_pieces(self.body, self.pieces, 1, 1)
+    }
+}
+
+impl<'a> Attributes<'a> {
+    /// Attributes in field `number` of a message.
+    pub fn of_message(message: &'a [u8], number: u32) -> Self {
+        Self { body: message, pieces: [].iter(), wrapper: 0, number, cursor: Cursor::new(message) }
+    }
+
+    fn of_pieces(body: &'a [u8], pieces: &'a [Piece], wrapper: u32, number: u32) -> Self {
+        Self { body, pieces: pieces.iter(), wrapper, number, cursor: Cursor::new(&[]) }
+    }
+
+    /// The first attribute with this key.
+    pub fn find_key(mut self, key: &str) -> Option<ValueView<'a>> {
+        self.find(|attribute| attribute.key == key.as_bytes()).map(|attribute| attribute.value)
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = AttributeView<'a>;
+
+    fn next(&mut self) -> Option<AttributeView<'a>> {
+        loop {
+            match self.cursor.next_field() {
+                Some((number, Field::Length(message))) if number == self.number => {
+                    return Some(AttributeView::decode(message));
+                }
+                Some(_) => {}
+                None => {
+                    let piece = self.pieces.next()?.of(self.body);
+                    let mut outer = Cursor::new(piece);
+                    self.cursor = match outer.next_field() {
+                        Some((number, Field::Length(message))) if number == self.wrapper => Cursor::new(message),
+                        _ => Cursor::new(&[]),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl<'a> AttributeView<'a> {
+    /// Reads a `KeyValue` message.
+    pub fn decode(message: &'a [u8]) -> Self {
+        let mut attribute = Self { key: b"", value: ValueView::Empty };
+        let mut cursor = Cursor::new(message);
+        while let Some((number, field)) = cursor.next_field() {
+            match (number, field) {
+                (1, Field::Length(key)) => attribute.key = key,
+                (2, Field::Length(value)) => attribute.value = ValueView::decode(value),
+                _ => {}
+            }
+        }
+        attribute
+    }
+}
+
+impl<'a> ValueView<'a> {
+    /// Reads an `AnyValue` message; the last set value wins.
+    pub fn decode(message: &'a [u8]) -> Self {
+        let mut value = Self::Empty;
+        let mut cursor = Cursor::new(message);
+        while let Some((number, field)) = cursor.next_field() {
+            value = match (number, field) {
+                (1, Field::Length(text)) => Self::String(text),
+                (2, Field::Varint(flag)) => Self::Bool(flag != 0),
+                (3, Field::Varint(int)) => Self::Int(int.cast_signed()),
+                (4, Field::Fixed64(bits)) => Self::Double(f64::from_bits(bits)),
+                (5, Field::Length(array)) => Self::Array(array),
+                (6, Field::Length(map)) => Self::Map(map),
+                (7, Field::Length(bytes)) => Self::Bytes(bytes),
+                _ => value,
+            };
+        }
+        value
+    }
+
+    /// Values of an `ArrayValue` message, for [`ValueView::Array`].
+    pub fn array_items(message: &'a [u8]) -> impl Iterator<Item = Self> {
+        let mut cursor = Cursor::new(message);
+        std::iter::from_fn(move || {
+            loop {
+                match cursor.next_field()? {
+                    (1, Field::Length(value)) => return Some(Self::decode(value)),
+                    _ => continue,
+                }
+            }
+        })
+    }
+
+    /// The text, when the value is text.
+    pub fn as_text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::String(text) => Some(String::from_utf8_lossy(text)),
+            _ => None,
+        }
+    }
+}
+
+fn last_bytes(message: &[u8], wanted: u32) -> &[u8] {
+    let mut cursor = Cursor::new(message);
+    let mut last: &[u8] = b"";
+    while let Some((number, field)) = cursor.next_field() {
+        if let (true, Field::Length(bytes)) = (number == wanted, field) {
+            last = bytes;
+        }
+    }
+    last
+}
+
+fn wrapped_bytes<'a>(body: &'a [u8], pieces: &[Piece], wrapper: u32, wanted: u32) -> &'a [u8] {
+    let mut last: &[u8] = b"";
+    for piece in pieces {
+        if let Some((number, Field::Length(message))) = Cursor::new(piece.of(body)).next_field()
+            && number == wrapper
+        {
+            let found = last_bytes(message, wanted);
+            if !found.is_empty() {
+                last = found;
+            }
+        }
+    }
+    last
+}

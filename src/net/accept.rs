@@ -1,0 +1,1 @@
+//! The accept loop: header, handshake and idle timeouts, connection caps.

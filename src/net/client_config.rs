@@ -1,0 +1,1 @@
+//! The keys that every client shares: endpoint, headers, compression, timeouts.

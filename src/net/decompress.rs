@@ -1,0 +1,1 @@
+//! Decompression of incoming bodies, with a cap on what comes out.

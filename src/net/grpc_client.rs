@@ -1,0 +1,1 @@
+//! Unary gRPC calls over HTTP/2, raw bytes in and out.

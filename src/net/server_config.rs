@@ -1,0 +1,1 @@
+//! The keys that every server shares: endpoint, limits, timeouts, CORS.

@@ -1,0 +1,1 @@
+//! Floor 4: receivers, one folder or file a component. A component never knows its neighbours.

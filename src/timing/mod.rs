@@ -1,0 +1,1 @@
+//! Floor 1: the hashed timing wheel. Told the time, never asks.
