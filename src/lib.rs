@@ -10,6 +10,7 @@
 //! ```
 
 pub mod model;
+pub mod routing;
 pub mod timing;
 pub mod wire;
 
@@ -25,4 +26,7 @@ pub mod processors;
 pub mod receivers;
 
 pub mod cli;
+
 pub mod service;
+#[cfg(test)]
+mod testing;

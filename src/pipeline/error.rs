@@ -154,6 +154,11 @@ impl ConsumeError {
         matches!(self.class, Class::Retryable { .. })
     }
 
+    /// Whether it was tried again as long as configured, without success.
+    pub fn is_exhausted(&self) -> bool {
+        self.class == Class::Exhausted
+    }
+
     /// How long to wait before that, when the other side said so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.class {

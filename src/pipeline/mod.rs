@@ -8,6 +8,7 @@ mod clock;
 mod component;
 mod config;
 mod consumer;
+mod driver;
 mod error;
 mod exporter;
 mod fanout;
@@ -22,6 +23,7 @@ pub use config::{
     PipelineView, ProcessorConfig, ReceiverConfig, Settings, Shape,
 };
 pub use consumer::{BoxFuture, Consumer, Consumers};
+pub use driver::{Detached, Driven, Inline, split_by_shard};
 pub use error::{Code, ConsumeError};
 pub use exporter::Exporter;
 pub use fanout::FanOut;

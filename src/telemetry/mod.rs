@@ -1,5 +1,9 @@
 //! Floor 3: what we say about ourselves: metrics with the Collector's names, logs, own spans.
 
+mod logging;
 mod metrics;
+mod own_traces;
 
+pub use logging::{AlreadySet, LogFormat, LogSettings, Sampling, install};
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
+pub use own_traces::{OwnTraces, OwnTracesError};
