@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounting;
 use super::config::ServiceConfig;
 use super::graph::{Environment, Graph, GraphError, Part};
 use super::status::Status;
@@ -12,7 +13,7 @@ use crate::model::{MemoryAccount, Signal};
 use crate::pipeline::{
     Clock, ComponentId, Ledger, LedgerReading, Listens, PipelineView, StartError, SystemClock,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, watch_process};
 
 /// Why a service does not run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -76,6 +77,9 @@ impl Service {
     /// When the graph cannot be built.
     pub fn build_in(config: &ServiceConfig, environment: Environment) -> Result<Self, ServiceError> {
         let graph = Graph::build(config, &environment)?;
+        let Environment { metrics, ledger, account, clock, .. } = &environment;
+        accounting::publish(metrics, ledger.clone(), account.clone());
+        watch_process(metrics, clock.clone());
         Ok(Self { graph, environment })
     }
 

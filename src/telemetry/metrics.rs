@@ -2,7 +2,7 @@
 //! component is built. Names are the Collector's (`otelcol_…`).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -32,7 +32,10 @@ impl MetricConstructor<Histogram> for Buckets {
 #[derive(Default)]
 pub struct Metrics {
     inner: Mutex<Inner>,
+    refreshers: Mutex<Vec<Refresher>>,
 }
+
+type Refresher = Arc<dyn Fn(&Metrics) + Send + Sync>;
 
 #[derive(Default)]
 struct Inner {
@@ -94,11 +97,51 @@ impl Metrics {
         family.get_or_create(&owned(labels)).clone()
     }
 
+    /// Calls `refresh` before every exposition, for values that are read rather than counted.
+    pub fn refresh_with(&self, refresh: impl Fn(&Self) + Send + Sync + 'static) {
+        self.refreshers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(refresh));
+    }
+
     /// The exposition in OpenMetrics text.
     pub fn encode(&self) -> String {
+        let refreshers = self.refreshers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        refreshers.iter().for_each(|refresh| refresh(self));
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.inner().registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_and_labels_are_the_same_counter() {
+        let metrics = Metrics::default();
+        metrics.counter("a_b", "help", &[("x", "1")]).inc_by(2);
+        metrics.counter("a_b", "help", &[("x", "1")]).inc();
+        metrics.counter("a_b", "help", &[("x", "2")]).inc();
+        let text = metrics.encode();
+        assert!(text.contains("a_b_total{x=\"1\"} 3\n") && text.contains("a_b_total{x=\"2\"} 1\n"), "{text}");
+        assert_eq!(text.matches("# TYPE a_b counter").count(), 1);
+    }
+
+    #[test]
+    fn a_label_value_cannot_break_out_of_its_quotes() {
+        let metrics = Metrics::default();
+        metrics.gauge("g", "help", &[("x", "a\"} 1\nb")]).set(7);
+        assert!(metrics.encode().contains("g{x=\"a\\\"} 1\\nb\"} 7\n"));
+    }
+
+    #[test]
+    fn values_that_are_read_are_refreshed_before_each_exposition() {
+        let metrics = Metrics::default();
+        metrics.refresh_with(|metrics| {
+            metrics.gauge("g", "help", &[]).inc();
+        });
+        assert!(metrics.encode().contains("g 1\n"));
+        assert!(metrics.encode().contains("g 2\n"));
     }
 }

@@ -3,7 +3,9 @@
 mod logging;
 mod metrics;
 mod own_traces;
+mod process;
 
 pub use logging::{AlreadySet, LogFormat, LogSettings, Sampling, install};
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
 pub use own_traces::{OwnTraces, OwnTracesError};
+pub use process::watch_process;
