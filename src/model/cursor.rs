@@ -57,8 +57,8 @@ pub enum Field<'a> {
 /// Reads a message field by field.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    length: usize,
 }
 
 /// Bytes that a number takes as a varint: 1 to 10.
@@ -68,18 +68,27 @@ pub const fn varint_len(value: u64) -> usize {
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { rest: bytes, length: bytes.len() }
     }
 
     /// Position of the next byte.
+    #[inline]
     pub fn position(&self) -> usize {
-        self.at
+        self.length - self.rest.len()
     }
 
     /// Whether every byte was read.
+    #[inline]
     pub fn is_at_end(&self) -> bool {
-        self.at >= self.bytes.len()
+        self.rest.is_empty()
+    }
+
+    /// What was not read yet.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Reads a varint.
@@ -88,10 +97,25 @@ impl<'a> Cursor<'a> {
     /// [`WireError::Truncated`] or [`WireError::Varint`].
     #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
+        match self.rest {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            [low, high @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0;
         for shift in (0..70).step_by(7) {
-            let &byte = self.bytes.get(self.at).ok_or(WireError::Truncated)?;
-            self.at += 1;
+            let (&byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
+            self.rest = rest;
             if shift == 63 && byte > 1 {
                 return Err(WireError::Varint);
             }
@@ -131,12 +155,12 @@ impl<'a> Cursor<'a> {
     /// [`WireError::Truncated`].
     #[inline]
     pub fn take(&mut self, count: u64) -> Result<&'a [u8], WireError> {
-        let left = &self.bytes[self.at..];
-        if count > left.len() as u64 {
+        if count > self.rest.len() as u64 {
             return Err(WireError::Truncated);
         }
-        self.at += count as usize;
-        Ok(&left[..count as usize])
+        let (taken, rest) = self.rest.split_at(count as usize);
+        self.rest = rest;
+        Ok(taken)
     }
 
     /// Reads a length and that many bytes.
@@ -149,28 +173,55 @@ impl<'a> Cursor<'a> {
         self.take(count)
     }
 
-    /// Skips the value of a field whose tag was just read.
+    /// Skips the value of a field whose tag was just read. `depth` is how many levels of groups
+    /// may still open, as prost counts them: at 0 no unknown field is passed over at all.
     ///
     /// # Errors
     /// When the value is malformed, or groups are nested deeper than `depth`.
     pub fn skip(&mut self, number: u32, wire_type: WireType, depth: u32) -> Result<(), WireError> {
+        let inner_depth = depth.checked_sub(1).ok_or(WireError::Depth)?;
         match wire_type {
             WireType::Varint => self.varint().map(drop),
             WireType::Fixed64 => self.take(8).map(drop),
             WireType::Fixed32 => self.take(4).map(drop),
             WireType::Length => self.length_delimited().map(drop),
             WireType::EndGroup => Err(WireError::Group),
-            WireType::StartGroup => {
-                let depth = depth.checked_sub(1).ok_or(WireError::Depth)?;
-                loop {
-                    let (inner, wire_type) = self.tag()?;
-                    if wire_type == WireType::EndGroup {
-                        return if inner == number { Ok(()) } else { Err(WireError::Group) };
-                    }
-                    self.skip(inner, wire_type, depth)?;
+            WireType::StartGroup => loop {
+                let (inner, wire_type) = self.tag()?;
+                if wire_type == WireType::EndGroup {
+                    return if inner == number { Ok(()) } else { Err(WireError::Group) };
                 }
-            }
+                self.skip(inner, wire_type, inner_depth)?;
+            },
         }
+    }
+
+    /// Reads the field at the cursor with its number; `None` for a group, which is passed over.
+    ///
+    /// # Errors
+    /// When the field is malformed, or nothing is left.
+    #[inline]
+    pub fn field(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
+        let (number, wire_type) = self.tag()?;
+        let field = match wire_type {
+            WireType::Length => Field::Length(self.length_delimited()?),
+            WireType::Varint => Field::Varint(self.varint()?),
+            WireType::Fixed64 => Field::Fixed64(u64::from_le_bytes(self.array()?)),
+            WireType::Fixed32 => Field::Fixed32(u32::from_le_bytes(self.array()?)),
+            WireType::StartGroup | WireType::EndGroup => return self.skip(number, wire_type, 100).map(|()| None),
+        };
+        Ok(Some((number, field)))
+    }
+
+    /// Takes the next `N` bytes.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    #[inline]
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
+        self.rest = rest;
+        Ok(*bytes)
     }
 
     /// The next field with its number; groups are passed over. `None` at the end, and at the first
@@ -178,18 +229,11 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn next_field(&mut self) -> Option<(u32, Field<'a>)> {
         while !self.is_at_end() {
-            let (number, wire_type) = self.tag().ok()?;
-            let field = match wire_type {
-                WireType::Varint => Field::Varint(self.varint().ok()?),
-                WireType::Length => Field::Length(self.length_delimited().ok()?),
-                WireType::Fixed64 => Field::Fixed64(u64::from_le_bytes(self.take(8).ok()?.try_into().ok()?)),
-                WireType::Fixed32 => Field::Fixed32(u32::from_le_bytes(self.take(4).ok()?.try_into().ok()?)),
-                WireType::StartGroup | WireType::EndGroup => {
-                    self.skip(number, wire_type, 100).ok()?;
-                    continue;
-                }
-            };
-            return Some((number, field));
+            match self.field() {
+                Ok(None) => {}
+                Ok(field) => return field,
+                Err(_) => return None,
+            }
         }
         None
     }

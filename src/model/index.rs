@@ -22,6 +22,12 @@ impl Piece {
     pub fn of<'a>(&self, body: &'a [u8]) -> &'a [u8] {
         &body[self.offset as usize..][..self.length as usize]
     }
+
+    /// The piece as seen from `base` bytes before.
+    #[must_use]
+    pub fn moved(self, base: usize) -> Self {
+        Self { offset: self.offset + base as u32, ..self }
+    }
 }
 
 /// Where each row's message is: its content, without tag and length. One entry a row.

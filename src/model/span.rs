@@ -124,7 +124,7 @@ impl<'a> SpanView<'a> {
 
     /// W3C `tracestate`; the last one, as protobuf merges.
     pub fn trace_state(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(last_bytes(self.bytes(), 3))
+        String::from_utf8_lossy(last_bytes(self.bytes(), 3).unwrap_or_default())
     }
 
     /// Span attributes in the order of the wire.
@@ -217,7 +217,7 @@ impl<'a> AttributeView<'a> {
         while let Some((number, field)) = cursor.next_field() {
             match (number, field) {
                 (1, Field::Length(key)) => attribute.key = key,
-                (2, Field::Length(value)) => attribute.value = ValueView::decode(value),
+                (2, Field::Length(value)) => attribute.value = attribute.value.merged(value),
                 _ => {}
             }
         }
@@ -226,9 +226,15 @@ impl<'a> AttributeView<'a> {
 }
 
 impl<'a> ValueView<'a> {
-    /// Reads an `AnyValue` message; the last set value wins.
+    /// Reads an `AnyValue` message; the last set value wins. An array or map that stands twice is
+    /// the last one, as the Collector reads it.
     pub fn decode(message: &'a [u8]) -> Self {
-        let mut value = Self::Empty;
+        Self::Empty.merged(message)
+    }
+
+    /// This value, or the last one that is set in an `AnyValue` message.
+    fn merged(self, message: &'a [u8]) -> Self {
+        let mut value = self;
         let mut cursor = Cursor::new(message);
         while let Some((number, field)) = cursor.next_field() {
             value = match (number, field) {
@@ -239,6 +245,8 @@ impl<'a> ValueView<'a> {
                 (5, Field::Length(array)) => Self::Array(array),
                 (6, Field::Length(map)) => Self::Map(map),
                 (7, Field::Length(bytes)) => Self::Bytes(bytes),
+                // An index into the string table of profiles, which other signals do not have.
+                (8, Field::Varint(_)) => Self::Empty,
                 _ => value,
             };
         }
@@ -267,12 +275,13 @@ impl<'a> ValueView<'a> {
     }
 }
 
-fn last_bytes(message: &[u8], wanted: u32) -> &[u8] {
+/// The last field `wanted` that holds bytes, as protobuf merges.
+fn last_bytes(message: &[u8], wanted: u32) -> Option<&[u8]> {
     let mut cursor = Cursor::new(message);
-    let mut last: &[u8] = b"";
+    let mut last = None;
     while let Some((number, field)) = cursor.next_field() {
         if let (true, Field::Length(bytes)) = (number == wanted, field) {
-            last = bytes;
+            last = Some(bytes);
         }
     }
     last
@@ -284,10 +293,7 @@ fn wrapped_bytes<'a>(body: &'a [u8], pieces: &[Piece], wrapper: u32, wanted: u32
         if let Some((number, Field::Length(message))) = Cursor::new(piece.of(body)).next_field()
             && number == wrapper
         {
-            let found = last_bytes(message, wanted);
-            if !found.is_empty() {
-                last = found;
-            }
+            last = last_bytes(message, wanted).unwrap_or(last);
         }
     }
     last

@@ -3,12 +3,20 @@
 //!
 //! Invariant: pure. No I/O, no clock, no tokio.
 
+mod compact;
 mod frame;
 pub mod json;
 mod limits;
 mod scan;
+mod schema;
 pub mod status;
 
-pub use frame::{Encoded, compact, encode};
+pub use compact::compact;
+pub use frame::{Encoded, encode, encoded_len};
 pub use limits::{Limits, ScanError};
 pub use scan::scan;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod twin;
