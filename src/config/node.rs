@@ -1,7 +1,7 @@
 //! The tree of a config file: values that remember where they stand and how they were written.
 
 /// Where a value stands: which source, and its line and column, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Location {
     /// Number of the source, in the order of `--config`.
     pub source: u32,
@@ -62,12 +62,17 @@ impl Node {
         self.value == Value::Null
     }
 
-    /// What it is, for messages: `a list`, `"text"`, …
+    /// What it is, for messages: `a list`, `"text"`, …; long text is cut.
     pub fn describe(&self) -> String {
+        const SHOWN_MAX: usize = 200;
+        let cut = |text: &str| match text.char_indices().nth(SHOWN_MAX) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        };
         match &self.value {
             Value::Null => "null".to_owned(),
-            Value::Scalar(scalar) if scalar.is_plain => scalar.text.clone(),
-            Value::Scalar(scalar) => format!("{:?}", scalar.text),
+            Value::Scalar(scalar) if scalar.is_plain => cut(&scalar.text),
+            Value::Scalar(scalar) => format!("{:?}", cut(&scalar.text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a section".to_owned(),
         }
@@ -122,5 +127,39 @@ impl Scalar {
             "false" | "False" | "FALSE" if self.is_plain => Some(false),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> Scalar {
+        Scalar { text: text.to_owned(), is_plain: true }
+    }
+
+    #[test]
+    fn numbers_are_read_as_go_yaml_reads_them() {
+        for (text, value) in
+            [("10", 10), ("-3", -3), ("+4", 4), ("0x1f", 31), ("0o17", 15), ("017", 15), ("0b101", 5), ("1_000", 1000)]
+        {
+            assert_eq!(plain(text).as_int(), Some(value), "{text}");
+        }
+        for text in ["", "1.5", "ten", "0x", "1e3", "--1"] {
+            assert_eq!(plain(text).as_int(), None, "{text}");
+        }
+        assert_eq!(plain("1e3").as_float(), Some(1000.0));
+        assert_eq!(plain("-.inf").as_float(), Some(f64::NEG_INFINITY));
+        assert_eq!(plain("inf").as_float(), None);
+    }
+
+    #[test]
+    fn quoted_text_is_never_a_number_or_bool() {
+        for text in ["10", "1.5", "true"] {
+            let scalar = Scalar { text: text.to_owned(), is_plain: false };
+            assert_eq!((scalar.as_int(), scalar.as_float(), scalar.as_bool()), (None, None, None));
+        }
+        assert_eq!(plain("True").as_bool(), Some(true));
+        assert_eq!(plain("yes").as_bool(), None);
     }
 }

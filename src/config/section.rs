@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Location, Node, Report, Scalar, Secret, Value, parse_duration};
+use super::{Location, Node, Report, Scalar, Secret, Value, closest, parse_duration};
 
 /// The three kinds of optional sections of the Collector. All accept `enabled: true|false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub struct Section<'a> {
     path: String,
     node: &'a Node,
     asked: Vec<&'static str>,
+    is_open: bool,
     report: &'a mut Report,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Section<'a> {
         if !matches!(node.value, Value::Null | Value::Map(_)) {
             report.error(&path, format!("expected a section of keys, found {}", node.describe()), node.location);
         }
-        Self { path, node, asked: Vec::new(), report }
+        Self { path, node, asked: Vec::new(), is_open: false, report }
     }
 
     /// Path of this section.
@@ -67,8 +68,10 @@ impl<'a> Section<'a> {
         self.node.entry(key)
     }
 
-    /// Every key with its node, for maps with free keys; marks all as known.
+    /// Every key with its node, for maps with free keys. Of such a section [`Section::finish`]
+    /// reports nothing.
     pub fn entries(&mut self) -> &'a [(String, Location, Node)] {
+        self.is_open = true;
         match &self.node.value {
             Value::Map(entries) => entries,
             _ => &[],
@@ -149,12 +152,50 @@ impl<'a> Section<'a> {
 
     /// Text, or nothing when the key is absent or null.
     pub fn opt_string(&mut self, key: &'static str) -> Option<String> {
+        if let Some(text) = self.look(key).and_then(|node| self.report.read_text(node.location)) {
+            return Some(text);
+        }
         self.scalar(key, "text", |scalar| Some(scalar.text.clone()))
     }
 
     /// Text that is never shown.
     pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        self.report.mark_secret(self.path_of(key));
         self.opt_string(key).map(Secret::new)
+    }
+
+    /// The text of one value of a free map or list, as [`Section::entries`] gives them; `None`
+    /// and an error when it is no text. Null is empty text.
+    pub fn text_of(&mut self, key: &str, node: &Node) -> Option<String> {
+        if let Some(text) = self.report.read_text(node.location) {
+            return Some(text);
+        }
+        match &node.value {
+            Value::Null => Some(String::new()),
+            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            _ => {
+                let message = format!("expected text, found {}", node.describe());
+                self.report.error(self.path_of(key), message, node.location);
+                None
+            }
+        }
+    }
+
+    /// A map from names to secret texts, such as `headers`; the Collector's list form
+    /// `[{name, value}]` is taken too.
+    pub fn secrets(&mut self, key: &'static str) -> Vec<(String, Secret)> {
+        self.report.mark_secret(self.path_of(key));
+        if matches!(self.look(key), Some(Node { value: Value::List(_), .. })) {
+            return self.list(key, |item| (item.string("name", ""), item.secret("value").unwrap_or_default()));
+        }
+        let read = |section: &mut Section<'_>| {
+            let entries = section.entries();
+            entries
+                .iter()
+                .filter_map(|(name, _, node)| Some((name.clone(), Secret::new(section.text_of(name, node)?))))
+                .collect()
+        };
+        self.section(key, read).unwrap_or_default()
     }
 
     /// A duration in Go's syntax. A bare integer is nanoseconds, as in the Collector, and warned of.
@@ -191,7 +232,9 @@ impl<'a> Section<'a> {
             return *value;
         }
         let known: Vec<&str> = words.iter().map(|(known, _)| *known).filter(|known| !known.is_empty()).collect();
-        self.error(key, format!("unknown value {word:?}; write one of {}", known.join(", ")));
+        let hint = closest(&word, known.iter().copied());
+        let hint = hint.map(|word| format!("did you mean {word:?}? ")).unwrap_or_default();
+        self.error(key, format!("unknown value {word:?}; {hint}write one of {}", known.join(", ")));
         default
     }
 
@@ -206,6 +249,9 @@ impl<'a> Section<'a> {
                 let mut texts = Vec::with_capacity(items.len());
                 for item in items {
                     match &item.value {
+                        _ if self.report.keeps_text(item.location) => {
+                            texts.extend(self.report.read_text(item.location));
+                        }
                         Value::Scalar(scalar) => texts.push(scalar.text.clone()),
                         _ => self.report.error(
                             self.path_of(key),
@@ -294,21 +340,117 @@ impl<'a> Section<'a> {
     /// Reports the keys that nobody asked for.
     pub fn finish(self) {
         let Value::Map(entries) = &self.node.value else { return };
+        if self.is_open {
+            return;
+        }
         for (key, location, _) in entries {
             if self.asked.iter().any(|asked| asked == key) {
                 continue;
             }
-            let closest = self
-                .asked
-                .iter()
-                .map(|asked| (strsim::damerau_levenshtein(&asked.to_lowercase(), &key.to_lowercase()), asked))
-                .min()
-                .filter(|(distance, asked)| *distance <= 1 + asked.len() / 4);
-            let hint = match closest {
-                Some((_, asked)) => format!("did you mean {asked:?}?"),
+            let hint = match closest(key, self.asked.iter().copied()) {
+                Some(asked) => format!("did you mean {asked:?}?"),
+                None if self.asked.is_empty() => "no keys are known here".to_owned(),
                 None => format!("known keys: {}", self.asked.join(", ")),
             };
             self.report.error(&self.path, format!("has invalid keys: {key}; {hint}"), *location);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_yaml;
+    use super::*;
+
+    fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> (T, Vec<String>) {
+        let mut report = Report::default();
+        let node = parse_yaml(text, 0, &mut report).unwrap();
+        let mut section = Section::new("s", &node, &mut report);
+        let value = read(&mut section);
+        section.finish();
+        (value, report.problems().iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect())
+    }
+
+    #[test]
+    fn an_unknown_key_gets_a_suggestion_or_the_known_keys() {
+        let ask = |section: &mut Section<'_>| (section.uint("send_batch_size", 1), section.bool("on", false));
+        assert_eq!(
+            read("Send_batch_siz: 5", ask).1,
+            ["s: has invalid keys: Send_batch_siz; did you mean \"send_batch_size\"?"]
+        );
+        assert_eq!(read("elephant: 5", ask).1, ["s: has invalid keys: elephant; known keys: send_batch_size, on"]);
+    }
+
+    #[test]
+    fn a_wrong_type_is_an_error_and_the_default_stands() {
+        let (values, problems) = read("{a: \"10\", b: -1, c: [1], d: yes, e: x}", |section| {
+            (
+                section.uint("a", 1),
+                section.uint("b", 2),
+                section.string("c", "z"),
+                section.bool("d", true),
+                section.float("e", 0.5),
+            )
+        });
+        assert_eq!(values, (1, 2, "z".to_owned(), true, 0.5));
+        assert_eq!(problems[0], "s::a: expected a whole number of zero or more, found \"10\"");
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn durations_take_units_and_bare_numbers_are_nanoseconds_with_a_warning() {
+        let (values, problems) = read("{a: 5, b: 1m, c: 5 parsecs}", |section| {
+            ["a", "b", "c"].map(|key| section.duration(key, Duration::ZERO))
+        });
+        assert_eq!(values, [Duration::from_nanos(5), Duration::from_secs(60), Duration::ZERO]);
+        assert!(problems[0].contains("nanoseconds") && problems[1].contains("parsecs"), "{problems:?}");
+    }
+
+    #[test]
+    fn optional_sections_come_in_three_kinds() {
+        let kinds = [Optional::None, Optional::Some, Optional::Default];
+        let on = |text: &str| read(text, |section| kinds.map(|kind| section.optional("k", kind, |_| ()).is_some())).0;
+        assert_eq!(on("{}"), [false, true, false]);
+        assert_eq!(on("{k: }"), [false, true, true]);
+        assert_eq!(on("{k: {}}"), [true, true, true]);
+        assert_eq!(on("{k: {enabled: false}}"), [false, false, false]);
+    }
+
+    #[test]
+    fn lists_take_items_or_commas() {
+        assert_eq!(read("k: a,b", |section| section.strings("k")).0, Some(vec!["a".into(), "b".into()]));
+        assert_eq!(read("k: [a, 1]", |section| section.strings("k")).0, Some(vec!["a".into(), "1".into()]));
+        assert!(read("k: {a: b}", |section| section.strings("k")).1[0].contains("expected a list"));
+        let (names, problems) =
+            read("k: [{name: a}, {nam: b}]", |section| section.list("k", |item| item.string("name", "")));
+        assert_eq!(names, ["a", ""]);
+        assert_eq!(problems, ["s::k[1]: has invalid keys: nam; did you mean \"name\"?"]);
+    }
+
+    #[test]
+    fn secrets_are_marked_whatever_form_they_have() {
+        let mut report = Report::default();
+        let node = parse_yaml("{token: t, headers: {a: b}}", 0, &mut report).unwrap();
+        let mut section = Section::new("s", &node, &mut report);
+        assert_eq!(section.secret("token").unwrap().expose(), "t");
+        assert_eq!(section.secrets("headers")[0].1.expose(), "b");
+        section.finish();
+        assert!(report.is_secret("s::token") && report.is_secret("s::headers"));
+        let (headers, _) = read("headers: [{name: a, value: b}]", |section| section.secrets("headers"));
+        assert_eq!((headers[0].0.as_str(), headers[0].1.expose()), ("a", "b"));
+    }
+
+    #[test]
+    fn words_and_relics_are_answered() {
+        let (value, problems) = read("{mode: fast, old: 1, later: 2}", |section| {
+            section.ignored("old", "a relic");
+            section.unsupported("later", "leave it out");
+            section.choice("mode", &[("slow", 1), ("quick", 2)], 1)
+        });
+        assert_eq!(value, 1);
+        assert_eq!(problems.len(), 3);
+        assert!(problems[1].contains("not supported yet") && problems[2].contains("slow, quick"), "{problems:?}");
+        let (_, problems) = read("mode: quik", |section| section.choice("mode", &[("slow", 1), ("quick", 2)], 1));
+        assert!(problems[0].contains("did you mean \"quick\"?"), "{problems:?}");
     }
 }
