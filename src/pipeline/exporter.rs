@@ -1,5 +1,9 @@
 //! The end of a pipeline: one attempt to hand a batch to a backend.
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
 use super::{BoxFuture, Component, ConsumeError};
 use crate::model::Batch;
 
@@ -14,4 +18,15 @@ use crate::model::Batch;
 pub trait Exporter: Component {
     /// Makes one attempt.
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<(), ConsumeError>>;
+
+    /// One of several attempts with the same batch. What is made of the batch for the first of
+    /// them (its encoded, compressed body) may be kept in `encoded` for the next.
+    fn attempt<'a>(
+        &'a self,
+        batch: &'a Batch,
+        encoded: &'a OnceLock<Vec<Bytes>>,
+    ) -> BoxFuture<'a, Result<(), ConsumeError>> {
+        let _ = encoded;
+        self.export(batch.clone())
+    }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -23,6 +24,9 @@ use crate::telemetry::Counter;
 const INBOX_BATCHES: usize = 8;
 /// Batches that wait for the next consumer. When full, the shard waits.
 const OUTBOX_BATCHES: usize = 8;
+
+/// Shortest wait before a processor without room is asked again.
+const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Drives one processor a shard, each in a task of its own; see [`super::Inline`] for the other
 /// way. A caller's `Ok` means that its rows are in the channels of their shards.
@@ -228,7 +232,7 @@ struct Run {
 
 impl Run {
     async fn run(mut self, mut batches: Receiver<Batch>) {
-        let mut timer = std::pin::pin!(sleep(std::time::Duration::MAX));
+        let mut timer = std::pin::pin!(sleep(Duration::MAX));
         let mut armed = None;
         loop {
             self.arm(timer.as_mut(), &mut armed);
@@ -259,13 +263,22 @@ impl Run {
         }
     }
 
+    /// Feeds a batch that was acknowledged. A processor that has no room for now gets it again
+    /// when it said; the full inbox behind it holds back the callers meanwhile.
     async fn take(&mut self, batch: Batch) {
-        let (items, held) = (batch.item_count(), self.processor.held_items());
-        match self.processor.process(batch, self.clock.now()) {
-            Ok(output) => self.give(output, held, items).await,
-            Err(error) => {
-                tracing::error!(processor = %self.waiting.id, items, %error, "dropping acknowledged data that the processor refused");
-                self.waiting.dropped(DropReason::Rejected, items);
+        let items = batch.item_count();
+        loop {
+            let held = self.processor.held_items();
+            match self.processor.process(batch.clone(), self.clock.now()) {
+                Ok(output) => return self.give(output, held, items).await,
+                Err(error) if error.is_retryable() => {
+                    sleep(error.retry_after().unwrap_or(ROOM_WAIT).max(ROOM_WAIT)).await;
+                    self.do_what_is_due().await;
+                }
+                Err(error) => {
+                    tracing::error!(processor = %self.waiting.id, items, %error, "dropping acknowledged data that the processor refused");
+                    return self.waiting.dropped(DropReason::Rejected, items);
+                }
             }
         }
     }

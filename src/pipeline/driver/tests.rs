@@ -11,7 +11,8 @@ use crate::pipeline::{
 };
 use crate::testing::{Sink, batch_of, settings, settings_at, traces_of};
 
-/// Holds everything for a second, then lets it go; refuses trace 9, panics at trace 66.
+/// Holds everything for a second, then lets it go; has no room for trace 5 beside others, refuses
+/// trace 9, panics at trace 66.
 #[derive(Default)]
 struct Hold {
     held: Vec<Batch>,
@@ -22,6 +23,9 @@ impl Processor for Hold {
     fn process(&mut self, batch: Batch, now: Now) -> Result<Output, ConsumeError> {
         let traces = traces_of(&batch);
         assert!(!traces.contains(&66), "trace 66 kills");
+        if traces.contains(&5) && !self.held.is_empty() {
+            return Err(ConsumeError::retryable("no room", None));
+        }
         if traces.contains(&9) {
             return Err(ConsumeError::permanent("trace 9"));
         }
@@ -165,6 +169,17 @@ async fn a_refusal_by_the_processor_after_the_acknowledgement_is_counted() {
     fixture.send(&[9, 9]).await.unwrap();
     settle().await;
     assert_eq!(fixture.dropped(DropReason::Rejected), 2);
+    fixture.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_without_room_gets_the_batch_again_once_it_has_some() {
+    let fixture = Fixture::detached(1);
+    fixture.component.start().await.unwrap();
+    fixture.send(&[1, 2]).await.unwrap();
+    fixture.send(&[5]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(fixture.sink.traces(), [1, 2, 5]);
     fixture.assert_balanced();
 }
 

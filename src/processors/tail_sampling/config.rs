@@ -1,0 +1,125 @@
+//! The keys of `tail_sampling`, with the Collector's defaults and checks.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::TailSampler;
+use super::policy::{self, PolicyConfig};
+use crate::config::Section;
+use crate::model::Signal;
+use crate::pipeline::{BuildError, BuiltProcessor, PipelineId, Processor, ProcessorConfig, Settings, Shape};
+
+/// Below so many traces to a shard their uneven spread would be felt.
+const TRACES_PER_SHARD_MIN: u64 = 1_024;
+
+/// What a user writes under `tail_sampling`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// From the first span of a trace to its decision; less than a second counts as one.
+    pub decision_wait: Duration,
+    /// From a root span to the decision, half a second added, where that is earlier; 0 for no
+    /// such thing.
+    pub decision_wait_after_root_received: Duration,
+    /// Traces in memory, decided ones that are remembered included; the oldest makes room.
+    pub num_traces: u64,
+    /// Refuse what finds no room, instead of evicting a waiting trace.
+    pub block_on_overflow: bool,
+    /// Ids of kept traces that are remembered beyond `num_traces`; 0 for none.
+    pub sampled_cache_size: u64,
+    /// Ids of other traces that are remembered beyond `num_traces`; 0 for none.
+    pub non_sampled_cache_size: u64,
+    /// Stop at the first policy that keeps a trace.
+    pub sample_on_first_match: bool,
+    /// At the end drop what waits, instead of deciding on what is there.
+    pub drop_pending_traces_on_shutdown: bool,
+    /// OTLP size from which on a trace is dropped; 0 for no limit.
+    pub maximum_trace_size_bytes: u64,
+    /// In the order of their evaluation, `drop` policies aside, which come first.
+    pub policies: Vec<PolicyConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            decision_wait: Duration::from_secs(30),
+            decision_wait_after_root_received: Duration::ZERO,
+            num_traces: 50_000,
+            block_on_overflow: false,
+            sampled_cache_size: 0,
+            non_sampled_cache_size: 0,
+            sample_on_first_match: false,
+            drop_pending_traces_on_shutdown: false,
+            maximum_trace_size_bytes: 0,
+            policies: Vec::new(),
+        }
+    }
+}
+
+/// Reads and checks the section.
+pub fn decode(section: &mut Section<'_>) -> Config {
+    let default = Config::default();
+    let (sampled_cache_size, non_sampled_cache_size) = section.section_or_default("decision_cache", |cache| {
+        (cache.uint("sampled_cache_size", 0), cache.uint("non_sampled_cache_size", 0))
+    });
+    let config = Config {
+        decision_wait: section.duration("decision_wait", default.decision_wait),
+        decision_wait_after_root_received: section
+            .duration("decision_wait_after_root_received", default.decision_wait_after_root_received),
+        num_traces: section.uint("num_traces", default.num_traces),
+        block_on_overflow: section.bool("block_on_overflow", default.block_on_overflow),
+        sampled_cache_size,
+        non_sampled_cache_size,
+        sample_on_first_match: section.bool("sample_on_first_match", default.sample_on_first_match),
+        drop_pending_traces_on_shutdown: section
+            .bool("drop_pending_traces_on_shutdown", default.drop_pending_traces_on_shutdown),
+        maximum_trace_size_bytes: section.uint("maximum_trace_size_bytes", default.maximum_trace_size_bytes),
+        policies: policy::decode(section),
+    };
+    check(section, &config);
+    config
+}
+
+fn check(section: &mut Section<'_>, config: &Config) {
+    section.unsupported("tail_storage", "traces wait in memory; remove the key");
+    section.ignored("expected_new_traces_per_sec", "the buffer grows as it needs to");
+    let shards = section.uint("num_shards", 1);
+    if !(1..=256).contains(&shards) {
+        section.error("num_shards", format!("num_shards is {shards}; write 1 to 256"));
+    }
+    section.ignored("num_shards", "there is one shard a core");
+    if section.choice("sampling_strategy", &[("trace-complete", false), ("span-ingest", true)], false) {
+        section.error("sampling_strategy", "\"span-ingest\" is not supported yet; write trace-complete");
+    }
+    if config.num_traces == 0 || config.num_traces >= u64::from(u32::MAX) {
+        section.error("num_traces", format!("num_traces is {}; write 1 to 4294967294", config.num_traces));
+    }
+    let has_policies = !section.look("policies").is_none_or(|node| node.is_null());
+    if config.policies.is_empty() && !has_policies {
+        section.error(
+            "policies",
+            "policies are missing; write at least one policy, such as {name: all, type: always_sample}",
+        );
+    }
+}
+
+impl Config {
+    /// How many shards are worth having, of the `wanted`.
+    fn shards(&self, wanted: NonZeroUsize) -> NonZeroUsize {
+        let most = usize::try_from(self.num_traces / TRACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
+        NonZeroUsize::new(wanted.get().min(most)).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+impl ProcessorConfig for Config {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Traces]
+    }
+
+    fn build(&self, settings: &Settings, _pipeline: &PipelineId) -> Result<BuiltProcessor, BuildError> {
+        let shards = self.shards(settings.shards);
+        let samplers = (0..shards.get())
+            .map(|_| Box::new(TailSampler::new(self, settings, shards)) as Box<dyn Processor>)
+            .collect();
+        Ok(BuiltProcessor { shape: Shape::Detached(samplers) })
+    }
+}
