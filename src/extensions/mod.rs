@@ -1,1 +1,5 @@
 //! Floor 4: extensions, one folder or file a component. A component never knows its neighbours.
+
+pub mod health_check;
+pub mod pprof;
+pub mod zpages;

@@ -4,8 +4,10 @@ mod logging;
 mod metrics;
 mod own_traces;
 mod process;
+mod serve;
 
 pub use logging::{AlreadySet, LogFormat, LogSettings, Sampling, install};
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
 pub use own_traces::{OwnTraces, OwnTracesError};
 pub use process::watch_process;
+pub use serve::{MetricsPage, metrics_site};
