@@ -37,7 +37,8 @@ fn publish_signal(metrics: &Metrics, signal: Signal, reading: &LedgerReading) {
     }
     for (reason, items) in &reading.dropped {
         let labels = [("signal", signal.as_str()), ("reason", reason.as_str())];
-        let dropped = metrics.gauge("tailwater_dropped_items", "Items dropped after they were taken, by reason", &labels);
+        let dropped =
+            metrics.gauge("tailwater_dropped_items", "Items dropped after they were taken, by reason", &labels);
         dropped.set(items.cast_signed());
     }
 }

@@ -10,10 +10,9 @@ use super::config::ServiceConfig;
 use super::graph::{Environment, Graph, GraphError, Part};
 use super::status::Status;
 use crate::model::{MemoryAccount, Signal};
-use crate::pipeline::{
-    Clock, ComponentId, Ledger, LedgerReading, Listens, PipelineView, StartError, SystemClock,
-};
-use crate::telemetry::{Metrics, watch_process};
+use crate::net::Site;
+use crate::pipeline::{Component, ComponentId, Ledger, LedgerReading, PipelineView, StartError, SystemClock};
+use crate::telemetry::{Metrics, MetricsPage, metrics_site, watch_process};
 
 /// Why a service does not run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -31,12 +30,16 @@ pub enum ServiceError {
         /// Why.
         source: StartError,
     },
+    /// The own metrics could not be served.
+    #[error("service::telemetry::metrics: {0}; change the port of its reader, or set its level to none")]
+    Metrics(StartError),
 }
 
 /// A service that is built and not yet started.
 pub struct Service {
     graph: Graph,
     environment: Environment,
+    own_metrics: Option<Site<MetricsPage>>,
 }
 
 /// A service at work. Dropping it without [`Running::shutdown`] leaves its tasks to the runtime.
@@ -44,6 +47,7 @@ pub struct Running {
     parts: Vec<Part>,
     status: Arc<Status>,
     environment: Environment,
+    own_metrics: Option<Site<MetricsPage>>,
 }
 
 /// The counts of a service after it has stopped.
@@ -80,7 +84,12 @@ impl Service {
         let Environment { metrics, ledger, account, clock, .. } = &environment;
         accounting::publish(metrics, ledger.clone(), account.clone());
         watch_process(metrics, clock.clone());
-        Ok(Self { graph, environment })
+        let site = |(host, port): &(String, u16)| {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            metrics_site(&format!("{host}:{port}"), metrics.clone(), clock.clone())
+        };
+        let own_metrics = config.telemetry.metrics_address.as_ref().map(site);
+        Ok(Self { graph, environment, own_metrics })
     }
 
     /// Starts every part, from the end of the pipelines to their beginning.
@@ -89,7 +98,16 @@ impl Service {
     /// The first part that could not start; what was started before is stopped again.
     pub async fn start(self) -> Result<Running, ServiceError> {
         let Graph { parts, status } = self.graph;
-        let mut running = Running { parts: Vec::with_capacity(parts.len()), status, environment: self.environment };
+        let mut running = Running {
+            parts: Vec::with_capacity(parts.len()),
+            status,
+            environment: self.environment,
+            own_metrics: None,
+        };
+        if let Some(site) = self.own_metrics {
+            site.start().await.map_err(ServiceError::Metrics)?;
+            running.own_metrics = Some(site);
+        }
         for (kind, id, component) in parts {
             if let Err(source) = component.start().await {
                 running.shutdown(Duration::ZERO).await;
@@ -127,19 +145,10 @@ impl Running {
             tracing::debug!(kind = kind.noun(), %id, "stopping");
             component.shutdown(deadline).await;
         }
+        if let Some(site) = self.own_metrics.take() {
+            site.shutdown(deadline).await;
+        }
         let ledger = &self.environment.ledger;
         Outcome { readings: Signal::ALL.map(|signal| ledger.read(signal)) }
     }
-}
-
-/// Everything outside the process that a config will take hold of, with who does.
-pub fn listens(config: &ServiceConfig) -> Vec<(String, Listens)> {
-    let receivers = config.receivers.iter().map(|(id, part)| (format!("receivers::{id}"), part.listens()));
-    let exporters = config.exporters.iter().map(|(id, part)| (format!("exporters::{id}"), part.listens()));
-    let extensions = config.extensions.iter().map(|(id, part)| (format!("extensions::{id}"), part.listens()));
-    receivers
-        .chain(exporters)
-        .chain(extensions)
-        .flat_map(|(path, listens)| listens.into_iter().map(move |listen| (path.clone(), listen)))
-        .collect()
 }
