@@ -76,7 +76,7 @@ pub struct Index {
     pub pieces: Vec<Piece>,
     /// Fields of the request message itself that are not resources (unknown ones).
     pub rest: Vec<Piece>,
-    /// For traces: the columns, as many rows as `items`.
+    /// For traces: the columns, as many rows as `items`; absent in a request that waits.
     pub spans: Option<SpanColumns>,
     /// For metrics: data points of each row.
     pub points: Option<ScalarBuffer<u32>>,
@@ -85,6 +85,26 @@ pub struct Index {
 }
 
 impl Index {
+    /// The index without columns; rows are shared, the small lists are copied.
+    pub(super) fn clone_rows(&self) -> Self {
+        Self {
+            signal: self.signal,
+            items: self.items.clone(),
+            scopes: self.scopes.clone(),
+            resources: self.resources.clone(),
+            pieces: self.pieces.clone(),
+            rest: self.rest.clone(),
+            spans: None,
+            points: self.points.clone(),
+            item_count: self.item_count,
+        }
+    }
+
+    /// Whether a traces request has its columns; other signals have none to lack.
+    pub fn has_columns(&self) -> bool {
+        self.spans.is_some() || self.signal != Signal::Traces
+    }
+
     /// How many rows there are: spans, metrics or log records.
     pub fn rows(&self) -> u32 {
         self.items.offset.len() as u32

@@ -19,6 +19,13 @@ impl Request {
         Self { body, index, charge }
     }
 
+    /// The same request without its span columns, for who waits long and has read them; the body
+    /// and the rows are shared. `wire::compact` brings columns back.
+    #[must_use]
+    pub fn without_columns(&self) -> Self {
+        Self::new(self.body.clone(), self.index.clone_rows(), self.account())
+    }
+
     /// The OTLP protobuf message.
     pub fn body(&self) -> &Bytes {
         &self.body

@@ -17,6 +17,14 @@ pub struct Limits {
     pub links_max: u32,
 }
 
+impl Limits {
+    /// No limits, for bytes that have passed a scan before.
+    pub(super) fn none() -> Self {
+        let none = u32::MAX;
+        Self { items_max: none, groups_max: none, attributes_max: none, events_max: none, links_max: none }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -28,7 +28,7 @@ use crate::net::compress::{Compressor, Encoding};
 use crate::pipeline::{BoxFuture, Clock, Component, ConsumeError, Exporter, Settings, StartError};
 use crate::wire::{self, json};
 
-const ZSTD: Compressor = Compressor { encoding: Encoding::Zstd, name: "zstd", level: -1 };
+const ZSTD: Compressor = Compressor { encoding: Encoding::Zstd, name: "zstd", level: -3 };
 
 /// Writes batches to one file.
 struct File {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Two keys are ours: `connections` (1) spreads calls over several connections, and
-//! `compression_params::level` sets the level of gzip (1 to 9; 1) or zstd (-7 to 11; -1).
+//! `compression_params::level` sets the level of gzip (1 to 9; 1) or zstd (-7 to 11; -3).
 
 mod config;
 

@@ -68,9 +68,11 @@ impl Kept {
     }
 }
 
-/// Copies the spans out where they keep more than twice their own bytes alive.
+/// Copies the spans out where they keep more than twice their own bytes alive, or wait without
+/// the columns that others downstream may read.
 fn thin(batch: Batch) -> Batch {
-    if batch.held_bytes() <= 2 * batch.selected_bytes() {
+    let has_columns = batch.parts().iter().all(|part| part.request.index().has_columns());
+    if has_columns && batch.held_bytes() <= 2 * batch.selected_bytes() {
         return batch;
     }
     wire::compact(batch)

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::buffer::Buffer;
@@ -38,6 +39,8 @@ pub struct TailSampler {
     traces_max: u64,
     blocks: bool,
     drops_pending: bool,
+    /// Whether some policy reads columns when it decides; else requests wait without them.
+    keeps_columns: bool,
     buffer: Buffer,
     wheel: Wheel,
     decider: Decider,
@@ -80,6 +83,7 @@ impl TailSampler {
             traces_max: share(config.num_traces).max(1),
             blocks: config.block_on_overflow,
             drops_pending: config.drop_pending_traces_on_shutdown,
+            keeps_columns: config.policies.iter().any(|policy| policy.kind.reads_columns()),
             buffer: Buffer::new(),
             wheel: Wheel::new(RESOLUTION, Instant::default()),
             decider: Decider::new(config, settings, shards),
@@ -110,7 +114,8 @@ impl TailSampler {
         }
         self.runs = runs;
         self.drop_too_large(request.index(), now);
-        self.buffer.requests.settle(place, request);
+        let waiting = if self.keeps_columns { request } else { Arc::new(request.without_columns()) };
+        self.buffer.requests.settle(place, waiting);
     }
 
     fn arrive(&mut self, arrival: &Arrival<'_>) {

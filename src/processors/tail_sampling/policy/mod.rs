@@ -72,6 +72,17 @@ pub enum PolicyKind {
     Drop(Vec<PolicyConfig>),
 }
 
+impl PolicyKind {
+    /// Whether the policy reads span columns when it decides, beside the trace's summary.
+    pub(super) fn reads_columns(&self) -> bool {
+        match self {
+            Self::Latency(config) => config.upper_threshold_ms != 0,
+            Self::And(policies) | Self::Drop(policies) => policies.iter().any(|policy| policy.kind.reads_columns()),
+            _ => false,
+        }
+    }
+}
+
 /// The types that stand only at the top.
 const TOP_ONLY: [&str; 3] = ["and", "drop", "composite"];
 
