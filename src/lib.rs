@@ -10,23 +10,26 @@
 //! ```
 
 pub mod model;
+
 pub mod routing;
 pub mod timing;
-pub mod wire;
 
+pub mod wire;
 pub mod config;
+
 pub mod net;
 pub mod pipeline;
+pub mod metrics;
 pub mod telemetry;
 
+pub mod receivers;
+pub mod processors;
 pub mod connectors;
 pub mod exporters;
 pub mod extensions;
-pub mod processors;
-pub mod receivers;
-
-pub mod cli;
 
 pub mod service;
+pub mod cli;
+
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tailwater::cli::{self, CommandLine, Exit, Terminal};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {

@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 use crate::config::Section;
+use crate::metrics::Counter;
 use crate::model::{Batch, Signal};
 use crate::pipeline::{
     BoxFuture, BuildError, BuiltExporter, Component, ConsumeError, Consumer, Consumers, ExporterConfig, Ledger,
     Settings,
 };
-use crate::telemetry::Counter;
 
 /// The config of `nop`: no keys.
 #[derive(Clone, Copy, Debug, Default)]

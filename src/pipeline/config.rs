@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Clock, Component, ComponentId, Consumer, Consumers, Health, Kind, Ledger, PipelineId, Processor};
+use crate::metrics::Metrics;
 use crate::model::{MemoryAccount, Signal};
-use crate::telemetry::Metrics;
 
 /// What code passes to a component when it is built; `Config` is what users write.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::metrics::Metrics;
 use crate::model::{MemoryAccount, Signal};
 use crate::pipeline::{Ledger, LedgerReading};
-use crate::telemetry::Metrics;
 
 /// Registers `tailwater_ledger_items{signal, state}`, `tailwater_dropped_items{signal, reason}`
 /// and `tailwater_held_bytes`; read at each exposition.

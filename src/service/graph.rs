@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::config::ServiceConfig;
 use super::observe::Observed;
 use super::status::{Built, Status};
+use crate::metrics::Metrics;
 use crate::model::{MemoryAccount, Signal};
 use crate::pipeline::{
     BuildError, BuiltExporter, Clock, Component, ComponentId, Consumer, Consumers, Detached, ExtensionContext, FanOut,
     Inline, Kind, Ledger, PipelineId, Settings, Shape,
 };
-use crate::telemetry::Metrics;
 
 /// Why a valid file could not be built.
 #[derive(Clone, Debug, thiserror::Error)]

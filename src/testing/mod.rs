@@ -6,9 +6,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
+use crate::metrics::Metrics;
 use crate::model::{Batch, MemoryAccount, Request, Signal};
 use crate::pipeline::{BoxFuture, Clock, ComponentId, ConsumeError, Consumer, Kind, Ledger, Settings, SystemClock};
-use crate::telemetry::Metrics;
 use crate::wire::{Limits, scan};
 
 /// A request with spans of these traces (one byte repeated is the id), one span each.

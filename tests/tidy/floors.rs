@@ -7,7 +7,7 @@ const FLOORS: [&[&str]; 6] = [
     &["model"],
     &["sketch", "assembly", "sampling", "routing", "timing"],
     &["wire", "config"],
-    &["net", "pipeline", "telemetry", "storage"],
+    &["metrics", "net", "pipeline", "telemetry", "storage"],
     &["receivers", "processors", "connectors", "exporters", "extensions"],
     &["service", "cli"],
 ];

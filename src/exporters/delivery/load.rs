@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::attempts::Failure;
+use crate::metrics::{Counter, Gauge};
 use crate::model::{Batch, Signal};
 use crate::pipeline::{ConsumeError, DropReason, Ledger, Settings};
-use crate::telemetry::{Counter, Gauge};
 
 /// The counters of one signal of one exporter.
 pub(super) struct Books {

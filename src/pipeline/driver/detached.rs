@@ -13,12 +13,12 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::forward::forward;
 use super::{Driven, Flow, split_by_shard};
+use crate::metrics::Counter;
 use crate::model::{Batch, Instant, Now, Signal};
 use crate::pipeline::{
     BoxFuture, Clock, Component, ComponentId, ConsumeError, Consumer, DropReason, Health, Ledger, Processor, Settings,
     StartError,
 };
-use crate::telemetry::Counter;
 
 /// Batches that wait for a shard. When full, callers wait: that is backpressure.
 const INBOX_BATCHES: usize = 8;

@@ -16,8 +16,8 @@ pub use shard::split_by_shard;
 use std::sync::Arc;
 
 use super::Settings;
+use crate::metrics::Counter;
 use crate::model::{Batch, Signal};
-use crate::telemetry::Counter;
 
 /// What both drivers count: `otelcol_processor_incoming_items` and `…_outgoing_items`.
 struct Flow {

@@ -3,9 +3,9 @@
 
 use super::Config;
 use super::groups::Groups;
+use crate::metrics::{Counter, Gauge, Histogram};
 use crate::model::{Batch, Instant, Now};
 use crate::pipeline::{ConsumeError, Output, Processor, Settings};
-use crate::telemetry::{Counter, Gauge, Histogram};
 
 /// Upper bounds of `batch_send_size`, the Collector's.
 const SIZE_BUCKETS: [f64; 22] = [

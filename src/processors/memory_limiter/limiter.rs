@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics::{Counter, Metrics};
 use crate::model::{Batch, MemoryAccount, Now, Signal};
 use crate::pipeline::{ConsumeError, Output, Processor, Settings};
-use crate::telemetry::{Counter, Metrics};
 
 /// What a refused client is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use super::config::Config;
 use super::policy::{Policy, PolicyKind, TraceView, Verdict};
+use crate::metrics::Counter;
 use crate::model::Instant;
 use crate::pipeline::Settings;
-use crate::telemetry::Counter;
 
 /// Verdicts in the order of their counters.
 const VERDICTS: [(Verdict, &str, &str); 3] = [

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics::{Counter, Gauge, Histogram};
 use crate::model::{Instant, Signal};
 use crate::pipeline::{Clock, DropReason, Ledger, Settings};
-use crate::telemetry::{Counter, Gauge, Histogram};
 
 const SECONDS: [f64; 14] =
     [0.0, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0];

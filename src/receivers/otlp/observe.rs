@@ -1,8 +1,8 @@
 //! The receiver's own metrics, with the Collector's names and labels, resolved once.
 
+use crate::metrics::Counter;
 use crate::model::Signal;
 use crate::pipeline::Settings;
-use crate::telemetry::Counter;
 
 /// Words of [`super::intake::Refusal::reason`], and one for connections.
 const REASONS: [&str; 6] = ["undecodable", "encoding", "too_large", "overload", "stalled", "pipeline"];
