@@ -1,14 +1,16 @@
 //! What compression costs a span, by level: the part of the compressed rows of `end_to_end` that
-//! no pipeline can save. One request of 1,000 spans of 400 bytes, best of 200 runs.
+//! no pipeline can save. One request as `tailwater generate` and `end_to_end` send it: 1,000 spans of
+//! 400 bytes with fresh random ids. Best of 200 runs.
 //!
 //! `cargo bench --bench compression`
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measure prints and times")]
 
-mod request;
-
 use std::time::Instant;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use tailwater::cli::generate::{Identity, Shape, Template};
+
+const SPANS: u32 = 1_000;
 
 fn measure(what: &str, bytes: usize, mut work: impl FnMut()) {
     let mut best = f64::MAX;
@@ -17,7 +19,7 @@ fn measure(what: &str, bytes: usize, mut work: impl FnMut()) {
         work();
         best = best.min(began.elapsed().as_nanos() as f64);
     }
-    let spans = request::SPANS as f64;
+    let spans = f64::from(SPANS);
     println!("{what:<20} {:>6.0} ns/span {:>6.1} B/span", best / spans, bytes as f64 / spans);
 }
 
@@ -55,8 +57,25 @@ fn zstd_at(level: i32, body: &[u8]) {
     });
 }
 
+/// The first request of a load.
+fn request() -> Vec<u8> {
+    let shape = Shape {
+        spans_per_request: SPANS,
+        spans_per_trace: 10,
+        services: 5,
+        attributes: 8,
+        error_share: 0.01,
+        anomaly_share: 0.02,
+        split: false,
+    };
+    let template = &Template::build(&shape)[0];
+    let mut body = template.body().to_vec();
+    template.fill(&mut body, 0, Identity::new(7), 1_700_000_000_000_000_000);
+    body
+}
+
 fn main() {
-    let body = request::body();
+    let body = request();
     [1, 2, 6].into_iter().for_each(|level| gzip(level, &body));
     [-7, -5, -3, -1, 1, 3].into_iter().for_each(|level| zstd_at(level, &body));
 }

@@ -20,6 +20,6 @@ fn start(line: &CommandLine) -> Exit {
     let mut terminal = Terminal::new(&mut out, &mut err, cli::terminal::wants_colour(line.output.colour));
     match &line.command {
         Some(command) => cli::run(command, &line.config, &cli::run::check_build, &mut terminal),
-        None => cli::run::run(&line.config, line.output.log_format, &mut terminal),
+        None => cli::run::run(line, &mut terminal),
     }
 }

@@ -1,11 +1,13 @@
 //! The command line as `clap` reads it. Each sub-command keeps its own arguments in its file.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::EXIT_CODES;
 use super::{components, demo, generate, print_config, validate};
+use crate::config::parse_duration;
 
 /// The whole command line.
 #[derive(Clone, Debug, Parser)]
@@ -23,6 +25,10 @@ pub struct CommandLine {
     /// How lines look.
     #[command(flatten)]
     pub output: OutputArguments,
+    /// How long a stopping pipeline may take to hand on what it holds, such as 30s; the rest is
+    /// counted as dropped
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub drain: Duration,
     /// What to do; without one the pipeline runs.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -90,6 +96,11 @@ pub enum Command {
     Demo(demo::Arguments),
 }
 
+/// A time as the config file writes it: `30s`, `1m30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
 /// Version, and the commit when the build knew it (`TAILWATER_COMMIT`).
 pub fn version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| match option_env!("TAILWATER_COMMIT") {
@@ -128,6 +139,10 @@ mod tests {
         let line = parse(&["--config", "yaml:a::b: 1", "--set", "a.b=c", "--feature-gates", "-x,+y"]);
         assert!(line.command.is_none());
         assert_eq!((line.config.sets[0].as_str(), line.config.gates[0].as_str()), ("a.b=c", "-x,+y"));
+        assert_eq!(
+            (line.drain, parse(&["--drain", "1m30s"]).drain),
+            (Duration::from_secs(30), Duration::from_secs(90))
+        );
         assert!(matches!(parse(&["print-initial-config"]).command, Some(Command::PrintConfig(_))));
     }
 }

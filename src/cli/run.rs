@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use super::{ConfigArguments, Exit, LogFormat as Wanted, Terminal, explain};
+use super::{CommandLine, ConfigArguments, Exit, LogFormat as Wanted, Terminal, explain};
 use crate::config::{Inputs, Providers};
 use crate::model::Signal;
 use crate::pipeline::{LedgerReading, SystemClock};
@@ -18,23 +18,23 @@ use crate::telemetry::{LogFormat, LogSettings, OwnTraces, Sampling, install};
 /// What runs without `--config`.
 pub const DEFAULT_CONFIG: &str = include_str!("../../config/default.yaml");
 
-/// How long a stopping service may take to hand on what it holds.
-const DRAIN: Duration = Duration::from_secs(30);
 /// Period of the summary line on a terminal.
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 /// Runs what the command line names, or the built-in config, until SIGTERM or SIGINT.
-pub fn run(arguments: &ConfigArguments, log_format: Option<Wanted>, terminal: &mut Terminal<'_>) -> Exit {
+pub fn run(line: &CommandLine, terminal: &mut Terminal<'_>) -> Exit {
+    let arguments = &line.config;
     let is_default = arguments.sources.is_empty();
     let loaded = if is_default { load_default(arguments) } else { super::load(arguments) };
     explain(&loaded, terminal);
     let Some(config) = &loaded.config else { return Exit::Usage };
     let options = Options {
         colour: terminal.colour,
-        log_format: log_format.map(|format| match format {
+        log_format: line.output.log_format.map(|format| match format {
             Wanted::Text => LogFormat::Text,
             Wanted::Json => LogFormat::Json,
         }),
+        drain: line.drain,
         summary: is_default && std::io::stderr().is_terminal(),
     };
     match runtime() {
@@ -56,6 +56,8 @@ fn load_default(arguments: &ConfigArguments) -> Loaded {
 struct Options {
     colour: bool,
     log_format: Option<LogFormat>,
+    /// How long stopping may take.
+    drain: Duration,
     /// Writes a one-line summary a second to stderr.
     summary: bool,
 }
@@ -87,9 +89,9 @@ async fn serve(config: &ServiceConfig, options: &Options) -> Exit {
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "everything is ready; begin running and processing data");
     wait(&running, options.summary, &mut terminate, &mut interrupt).await;
-    tracing::info!(within_seconds = DRAIN.as_secs(), "stopping; a second signal stops at once");
+    tracing::info!(within_seconds = options.drain.as_secs_f64(), "stopping; a second signal stops at once");
     let outcome = tokio::select! {
-        outcome = running.shutdown(DRAIN) => outcome,
+        outcome = running.shutdown(options.drain) => outcome,
         _ = second(&mut terminate, &mut interrupt) => {
             tracing::warn!("stopped at once by a second signal; what was held is lost");
             return Exit::Interrupted;
@@ -184,11 +186,18 @@ fn log_outcome(outcome: &Outcome) {
             refused = reading.refused,
             sent = reading.sent,
             dropped = reading.dropped.values().sum::<u64>(),
+            reasons = reasons(reading),
             waiting = reading.waiting,
             residual = %reading.residual(),
             "stopped; received + copied = refused + sent + dropped + waiting + residual"
         );
     }
+}
+
+/// Why items were dropped: `not_sampled=7 shutdown_deadline=2`.
+fn reasons(reading: &LedgerReading) -> String {
+    let shown = reading.dropped.iter().map(|(reason, items)| format!("{}={items}", reason.as_str()));
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// Says what stopped us, in the way of the Collector's `Error: …` line.

@@ -89,7 +89,7 @@ impl Seen {
 #[derive(Default)]
 struct Script {
     replies: Mutex<VecDeque<Reply>>,
-    usual: Reply,
+    usual: Mutex<Reply>,
     seen: Mutex<Vec<Seen>>,
     connections: Mutex<usize>,
     /// Closes every HTTP/2 connection, in good order, after so many milliseconds.
@@ -119,7 +119,7 @@ impl Backend {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let usual = if is_grpc { Reply::message(b"") } else { Reply::http(200) };
-        let script = Arc::new(Script { usual, ..Script::default() });
+        let script = Arc::new(Script { usual: Mutex::new(usual), ..Script::default() });
         let mut tasks = JoinSet::new();
         let served = script.clone();
         tasks.spawn(async move {
@@ -160,6 +160,16 @@ impl Backend {
         self.script.replies.lock().unwrap().extend(replies);
     }
 
+    /// What is not scripted is answered with this from now on.
+    pub fn usually(&self, reply: Reply) {
+        *self.script.usual.lock().unwrap() = reply;
+    }
+
+    /// Whether something came since the last [`Backend::take`].
+    pub fn has_seen(&self) -> bool {
+        !self.script.seen.lock().unwrap().is_empty()
+    }
+
     /// From now on new HTTP/2 connections are closed at this age.
     pub fn close_at(&self, age: Duration) {
         *self.script.age_max.lock().unwrap() = Some(age);
@@ -186,7 +196,7 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Result<Respo
     let Ok(body) = body.collect().await else { return Ok(Response::new(ReplyBody::default())) };
     let seen = Seen { path: head.uri.path().to_owned(), headers: head.headers, body: body.to_bytes() };
     script.seen.lock().unwrap().push(seen);
-    let reply = script.replies.lock().unwrap().pop_front().unwrap_or_else(|| script.usual.clone());
+    let reply = script.replies.lock().unwrap().pop_front().unwrap_or_else(|| script.usual.lock().unwrap().clone());
     tokio::time::sleep(reply.after).await;
     let mut response = Response::builder().status(StatusCode::from_u16(reply.status).unwrap());
     for (name, value) in &reply.headers {

@@ -24,8 +24,8 @@ pub use report::Outcome;
 pub(crate) use report::grouped;
 pub use template::{Shape, Template};
 
+use crate::cli::arguments::duration;
 use crate::cli::{Exit, Terminal};
-use crate::config::parse_duration;
 use crate::pipeline::{Clock, SystemClock};
 
 /// The protocol of a load.
@@ -197,10 +197,6 @@ pub fn run(arguments: &Arguments, terminal: &mut Terminal<'_>) -> Exit {
         Format::Json => terminal.print(&format!("{}\n", serde_json::to_string(&outcome).unwrap_or_default())),
     };
     if outcome.refused_spans > 0 || outcome.sent_spans == 0 { Exit::Failure } else { printed }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 fn share(text: &str) -> Result<f64, String> {

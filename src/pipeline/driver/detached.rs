@@ -45,19 +45,23 @@ struct Shard {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Items that a shard answers for: in its channels and in its processor.
+/// Items that a shard answers for. What its two tasks hold is counted apart: when one of them
+/// dies, the other still hands on what it has.
 pub(super) struct Waiting {
     id: ComponentId,
     signal: Signal,
     ledger: Arc<Ledger>,
-    items: AtomicI64,
+    /// In the inbox and in the processor.
+    held: AtomicI64,
+    /// In the outbox, and on their way to the next consumer.
+    leaving: AtomicI64,
     is_dead: AtomicBool,
     refusals: Counter,
 }
 
 impl Waiting {
-    fn changed(&self, difference: i64) {
-        self.items.fetch_add(difference, Ordering::Relaxed);
+    fn changed(&self, part: &AtomicI64, difference: i64) {
+        part.fetch_add(difference, Ordering::Relaxed);
         self.ledger.waiting_changed(self.signal, difference);
     }
 
@@ -65,10 +69,12 @@ impl Waiting {
         &self.id
     }
 
+    /// The next consumer has taken items.
     pub(super) fn left(&self, items: u64) {
-        self.changed(-items.cast_signed());
+        self.changed(&self.leaving, -items.cast_signed());
     }
 
+    /// Items on their way out were lost.
     pub(super) fn dropped(&self, reason: DropReason, items: u64) {
         self.ledger.dropped(self.signal, reason, items);
         self.left(items);
@@ -79,10 +85,11 @@ impl Waiting {
         tracing::debug!(processor = %self.id, %error, "the next consumer refused a batch; trying again");
     }
 
-    /// Whatever is still counted is lost for this reason.
-    fn give_up(&self, reason: DropReason) {
-        let left = self.items.load(Ordering::Relaxed).max(0).unsigned_abs();
-        self.dropped(reason, left);
+    /// Whatever is still counted in a part is lost for this reason.
+    fn give_up(&self, part: &AtomicI64, reason: DropReason) {
+        let items = part.swap(0, Ordering::Relaxed);
+        self.ledger.dropped(self.signal, reason, items.max(0).unsigned_abs());
+        self.ledger.waiting_changed(self.signal, -items);
     }
 }
 
@@ -105,7 +112,8 @@ impl Detached {
                 id: settings.id.clone(),
                 signal,
                 ledger: settings.ledger.clone(),
-                items: AtomicI64::new(0),
+                held: AtomicI64::new(0),
+                leaving: AtomicI64::new(0),
                 is_dead: AtomicBool::new(false),
                 refusals: refusals.clone(),
             }),
@@ -148,7 +156,7 @@ impl Consumer for Detached {
                 }
             }
             for (place, shard, batch) in places {
-                shard.waiting.changed(batch.item_count().cast_signed());
+                shard.waiting.changed(&shard.waiting.held, batch.item_count().cast_signed());
                 place.send(batch);
             }
             Ok(())
@@ -176,10 +184,11 @@ impl Component for Detached {
                     flow: self.flow.clone(),
                     waiting: shard.waiting.clone(),
                 };
-                let supervised = supervise(run.run(batches), shard.waiting.clone());
-                let forwarding =
-                    supervise(forward(outgoing, self.next.clone(), shard.waiting.clone()), shard.waiting.clone());
-                locked(&shard.tasks).extend([tokio::spawn(supervised), tokio::spawn(forwarding)]);
+                let forwarding = forward(outgoing, self.next.clone(), shard.waiting.clone());
+                locked(&shard.tasks).extend([
+                    tokio::spawn(supervise(run.run(batches), shard.waiting.clone(), |waiting| &waiting.held)),
+                    tokio::spawn(supervise(forwarding, shard.waiting.clone(), |waiting| &waiting.leaving)),
+                ]);
                 *locked(&shard.inbox) = Some(inbox);
             }
             Ok(())
@@ -199,7 +208,9 @@ impl Component for Detached {
                         let _ = task.await;
                     }
                 }
-                shard.waiting.give_up(DropReason::ShutdownDeadline);
+                for part in [&shard.waiting.held, &shard.waiting.leaving] {
+                    shard.waiting.give_up(part, DropReason::ShutdownDeadline);
+                }
             }
         })
     }
@@ -212,12 +223,13 @@ impl Component for Detached {
     }
 }
 
-/// Waits for a task's work and notices when it panics: health says so and what it held is counted.
-async fn supervise(work: impl Future<Output = ()> + Send, waiting: Arc<Waiting>) {
+/// Waits for a task's work and notices when it panics: health says so and the part that it held
+/// is counted.
+async fn supervise(work: impl Future<Output = ()> + Send, waiting: Arc<Waiting>, part: fn(&Waiting) -> &AtomicI64) {
     if AssertUnwindSafe(work).catch_unwind().await.is_err() {
         waiting.is_dead.store(true, Ordering::Relaxed);
-        tracing::error!(processor = %waiting.id, "a shard has died; its traces are lost and readiness is off");
-        waiting.give_up(DropReason::TaskDied);
+        tracing::error!(processor = %waiting.id, "a shard has died; what it held is lost and readiness is off");
+        waiting.give_up(part(&waiting), DropReason::TaskDied);
     }
 }
 
@@ -238,6 +250,7 @@ impl Run {
             self.arm(timer.as_mut(), &mut armed);
             tokio::select! {
                 biased;
+                () = self.outbox.closed() => break,
                 batch = batches.recv() => match batch {
                     Some(batch) => self.take(batch).await,
                     None => break,
@@ -249,6 +262,8 @@ impl Run {
         let held = self.processor.held_items();
         let output = self.processor.drain(self.clock.now());
         self.give(output, held, 0).await;
+        // Nothing is left, unless the forwarder has died and the inbox was not emptied.
+        self.waiting.give_up(&self.waiting.held, DropReason::TaskDied);
     }
 
     /// Sets the timer anew only when the processor's deadline has moved.
@@ -277,7 +292,8 @@ impl Run {
                 }
                 Err(error) => {
                     tracing::error!(processor = %self.waiting.id, items, %error, "dropping acknowledged data that the processor refused");
-                    return self.waiting.dropped(DropReason::Rejected, items);
+                    self.waiting.ledger.dropped(self.waiting.signal, DropReason::Rejected, items);
+                    return self.waiting.changed(&self.waiting.held, -items.cast_signed());
                 }
             }
         }
@@ -296,11 +312,14 @@ impl Run {
     async fn give(&mut self, output: Vec<Batch>, held_before: u64, came: u64) {
         self.flow.went(&output);
         let held = self.processor.held_items().cast_signed() - held_before.cast_signed();
-        let out = output.iter().map(Batch::item_count).sum::<u64>().cast_signed();
-        self.waiting.changed(held + out - came.cast_signed());
+        self.waiting.changed(&self.waiting.held, held - came.cast_signed());
         for batch in output {
-            // The forwarder ends only after this side has closed, or when it died and was counted.
-            let _ = self.outbox.send(batch).await;
+            let items = batch.item_count();
+            self.waiting.changed(&self.waiting.leaving, items.cast_signed());
+            if self.outbox.send(batch).await.is_err() {
+                // The forwarder ends before this side only when it has died.
+                self.waiting.dropped(DropReason::TaskDied, items);
+            }
         }
     }
 }

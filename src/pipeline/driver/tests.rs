@@ -65,12 +65,16 @@ struct Fixture {
 
 impl Fixture {
     fn detached(shards: usize) -> Self {
+        Self::before(shards, |sink| sink)
+    }
+
+    fn before(shards: usize, next: impl FnOnce(Arc<Sink>) -> Arc<dyn Consumer>) -> Self {
         let ledger = Arc::new(Ledger::default());
         let sink = Sink::new(ledger.clone());
         let clock = Arc::new(SystemClock::new());
         let processors = (0..shards).map(|_| Box::<Hold>::default() as Box<dyn Processor>).collect();
         let settings = settings_at(ledger.clone(), clock.clone());
-        let (consumer, component) = Detached::drive(processors, sink.clone(), &settings, Signal::Traces);
+        let (consumer, component) = Detached::drive(processors, next(sink.clone()), &settings, Signal::Traces);
         Self { ledger, sink, consumer, component, clock }
     }
 
@@ -206,6 +210,42 @@ async fn a_dead_shard_is_noticed_and_its_items_are_counted() {
     assert_eq!(fixture.component.health(), Health::Failed("shard 0 has died".to_owned()));
     assert_eq!(fixture.dropped(DropReason::TaskDied), 3);
     assert!(fixture.send(&[3]).await.unwrap_err().is_retryable());
+    fixture.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_shard_had_given_out_is_still_handed_on_and_counted_once() {
+    let fixture = Fixture::detached(1);
+    fixture.sink.will_answer((0..5).map(|_| ConsumeError::retryable("down", None)));
+    fixture.component.start().await.unwrap();
+    fixture.send(&[1, 2]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    fixture.send(&[3]).await.unwrap();
+    fixture.send(&[66]).await.unwrap();
+    settle().await;
+    assert_eq!((fixture.dropped(DropReason::TaskDied), fixture.waiting()), (2, 2));
+    fixture.stop_within(Duration::from_secs(10)).await;
+    assert_eq!((fixture.sink.traces(), fixture.waiting()), (vec![1, 2], 0));
+    fixture.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_next_consumer_that_dies_nothing_more_is_acknowledged() {
+    struct Dying;
+    impl Consumer for Dying {
+        fn consume(&self, _: Batch) -> crate::pipeline::BoxFuture<'_, Result<(), ConsumeError>> {
+            Box::pin(async { panic!("it dies") })
+        }
+    }
+    let fixture = Fixture::before(1, |_| Arc::new(Dying));
+    fixture.component.start().await.unwrap();
+    fixture.send(&[1, 2]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fixture.send(&[3]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(fixture.component.health(), Health::Failed("shard 0 has died".to_owned()));
+    assert!(fixture.send(&[4]).await.unwrap_err().is_retryable());
+    assert_eq!((fixture.dropped(DropReason::TaskDied), fixture.waiting()), (3, 0));
     fixture.assert_balanced();
 }
 
