@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use tailwater::model::{Batch, MemoryAccount, Part, Rows, Signal, SpanView};
+use tailwater::net::{self, Decompression};
 use tailwater::wire::{self, Limits, json, status};
 
 /// A target: its name and what it does with bytes. It panics on a find.
@@ -18,6 +19,8 @@ pub const TARGETS: &[Target] = &[
     ("otlp_proto_logs", otlp_proto_logs),
     ("otlp_json", otlp_json),
     ("status", self::status),
+    ("config", config),
+    ("decompress", decompress),
 ];
 
 /// A protobuf request of traces.
@@ -63,6 +66,30 @@ pub fn status(data: &[u8]) {
             let json = status::encode_response_json(&read, signal);
             assert_eq!(status::decode_response_json(&json, signal), Ok(read));
         }
+    }
+}
+
+/// A config file: read, expanded, decoded and explained; never a panic, and an error where nothing
+/// comes of it.
+pub fn config(data: &[u8]) {
+    let loaded = tailwater::service::load_text(&String::from_utf8_lossy(data));
+    assert_eq!(loaded.config.is_none(), loaded.report.has_errors());
+    let _ = tailwater::config::render(&loaded.report, &loaded.sources, true);
+}
+
+/// A compressed body: the first byte chooses the format; what comes out stays under the cap.
+pub fn decompress(data: &[u8]) {
+    const CAP: usize = 1 << 20;
+    let Some((format, body)) = data.split_first() else { return };
+    let format = match format % 5 {
+        0 => Decompression::Gzip,
+        1 => Decompression::Zlib,
+        2 => Decompression::Zstd,
+        3 => Decompression::SnappyBlock,
+        _ => Decompression::SnappyFramed,
+    };
+    if let Ok(text) = net::decompress(format, body, CAP) {
+        assert!(text.len() <= CAP);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod terminal;
 pub mod validate;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Parser;
 
@@ -52,13 +53,25 @@ pub fn run(command: &Command, config: &ConfigArguments, build: BuildCheck<'_>, t
     }
 }
 
-/// Loads what the command line names, from this process's environment and files.
+/// What is used without `--config`.
+pub const DEFAULT_CONFIG: &str = include_str!("../../config/default.yaml");
+/// What messages call it.
+const DEFAULT_NAME: &str = "built-in/default.yaml";
+
+/// Loads what the command line names, or the built-in config, from this process's environment
+/// and files.
 pub fn load(arguments: &ConfigArguments) -> Loaded {
+    let built_in = [DEFAULT_NAME.to_owned()];
+    let is_default = arguments.sources.is_empty();
+    let read_file = |path: &Path| match is_default && path == Path::new(DEFAULT_NAME) {
+        true => Ok(DEFAULT_CONFIG.to_owned()),
+        false => process::read_file(path),
+    };
     service::load_inputs(Inputs {
-        sources: &arguments.sources,
+        sources: if is_default { &built_in } else { &arguments.sources },
         sets: &arguments.sets,
         gates: &arguments.gates,
-        providers: Providers { env: &process::variable, read_file: &process::read_file },
+        providers: Providers { env: &process::variable, read_file: &read_file },
     })
 }
 

@@ -6,17 +6,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use super::{CommandLine, ConfigArguments, Exit, LogFormat as Wanted, Terminal, explain};
-use crate::config::{Inputs, Providers};
+use super::{CommandLine, Exit, LogFormat as Wanted, Terminal, explain};
 use crate::model::Signal;
 use crate::pipeline::{LedgerReading, SystemClock};
-use crate::service::{
-    Loaded, LogEncoding, LogLevel, Outcome, Running, Service, ServiceConfig, TelemetryConfig, load_inputs,
-};
+use crate::service::{LogEncoding, LogLevel, Outcome, Running, Service, ServiceConfig, TelemetryConfig};
 use crate::telemetry::{LogFormat, LogSettings, OwnTraces, Sampling, install};
-
-/// What runs without `--config`.
-pub const DEFAULT_CONFIG: &str = include_str!("../../config/default.yaml");
 
 /// Period of the summary line on a terminal.
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
@@ -25,7 +19,7 @@ const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 pub fn run(line: &CommandLine, terminal: &mut Terminal<'_>) -> Exit {
     let arguments = &line.config;
     let is_default = arguments.sources.is_empty();
-    let loaded = if is_default { load_default(arguments) } else { super::load(arguments) };
+    let loaded = super::load(arguments);
     explain(&loaded, terminal);
     let Some(config) = &loaded.config else { return Exit::Usage };
     let options = Options {
@@ -41,16 +35,6 @@ pub fn run(line: &CommandLine, terminal: &mut Terminal<'_>) -> Exit {
         Ok(runtime) => runtime.block_on(serve(config, &options)),
         Err(error) => fail(&format!("cannot start the runtime: {error}")),
     }
-}
-
-/// Loads the built-in config, with `--set` values laid over it.
-fn load_default(arguments: &ConfigArguments) -> Loaded {
-    load_inputs(Inputs {
-        sources: &[format!("yaml:{DEFAULT_CONFIG}")],
-        sets: &arguments.sets,
-        gates: &arguments.gates,
-        providers: Providers { env: &super::process::variable, read_file: &super::process::read_file },
-    })
 }
 
 struct Options {

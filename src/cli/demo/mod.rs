@@ -17,8 +17,8 @@ use clap::Args;
 
 use self::screen::{Screen, Style};
 use self::shop::Shop;
-use super::run::{DEFAULT_CONFIG, runtime};
-use super::{Exit, Terminal};
+use super::run::runtime;
+use super::{DEFAULT_CONFIG, Exit, Terminal};
 use crate::config::render;
 use crate::model::{Now, Signal};
 use crate::pipeline::{Clock, SystemClock};
