@@ -241,6 +241,18 @@ async fn a_caller_that_goes_away_before_its_result_leaves_no_residual() {
     assert_eq!((rig.reading().sent, rig.reading().copied), (2, 2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_with_its_result_unread_leaves_no_residual() {
+    let rig = Rig::gated("sending_queue: {wait_for_result: true}", [], 0).await;
+    let mut caller = Box::pin(rig.built.send(batch_of(2)));
+    assert!(futures_util::poll!(&mut caller).is_pending());
+    rig.double.gate.add_permits(1);
+    wait(1).await;
+    drop(caller);
+    rig.built.settings.ledger.refused(Signal::Traces, 2);
+    assert_eq!((rig.reading().sent, rig.reading().copied), (2, 2));
+}
+
 const BATCHED: &str = "sending_queue: {num_consumers: 1, batch: {flush_timeout: 200ms, min_size: 10, max_size: 12}}\n";
 
 #[tokio::test(start_paused = true)]

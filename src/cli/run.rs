@@ -32,7 +32,14 @@ pub fn run(line: &CommandLine, terminal: &mut Terminal<'_>) -> Exit {
         summary: is_default && std::io::stderr().is_terminal(),
     };
     match runtime() {
-        Ok(runtime) => runtime.block_on(serve(config, &options)),
+        Ok(runtime) => {
+            let exit = runtime.block_on(serve(config, &options));
+            if exit == Exit::Interrupted {
+                // A look-up or a write that hangs must not hold up who wants to stop at once.
+                runtime.shutdown_background();
+            }
+            exit
+        }
         Err(error) => fail(&format!("cannot start the runtime: {error}")),
     }
 }

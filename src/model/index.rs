@@ -137,10 +137,15 @@ impl Index {
         let lists = self.scopes.capacity() * size_of::<ScopeEntry>()
             + self.resources.capacity() * size_of::<ResourceEntry>()
             + (self.pieces.capacity() + self.rest.capacity()) * size_of::<Piece>();
+        lists as u64 + self.row_bytes() + self.spans.as_ref().map_or(0, SpanColumns::heap_bytes)
+    }
+
+    /// Those of them that [`Index::clone_rows`] shares.
+    pub(super) fn row_bytes(&self) -> u64 {
         let rows = self.items.offset.inner().capacity()
             + self.items.length.inner().capacity()
             + self.items.scope.inner().capacity()
             + self.points.as_ref().map_or(0, |points| points.inner().capacity());
-        (lists + rows) as u64 + self.spans.as_ref().map_or(0, SpanColumns::heap_bytes)
+        rows as u64
     }
 }

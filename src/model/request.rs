@@ -1,5 +1,7 @@
 //! One request as it came: its body, never changed, and the index that the scan built.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Charge, Index, MemoryAccount, Signal};
@@ -9,21 +11,27 @@ use super::{Charge, Index, MemoryAccount, Signal};
 pub struct Request {
     body: Bytes,
     index: Index,
-    charge: Charge,
+    /// For the body and the rows, paid once by all who share them.
+    shared: Arc<Charge>,
+    /// For the rest of the index.
+    own: Charge,
 }
 
 impl Request {
     /// Joins a body with the index that `wire` built from it, and charges both to the account.
     pub fn new(body: Bytes, index: Index, account: &MemoryAccount) -> Self {
-        let charge = account.charge(body.len() as u64 + index.heap_bytes());
-        Self { body, index, charge }
+        let shared = Arc::new(account.charge(body.len() as u64 + index.row_bytes()));
+        let own = account.charge(index.heap_bytes() - index.row_bytes());
+        Self { body, index, shared, own }
     }
 
     /// The same request without its span columns, for who waits long and has read them; the body
     /// and the rows are shared. `wire::compact` brings columns back.
     #[must_use]
     pub fn without_columns(&self) -> Self {
-        Self::new(self.body.clone(), self.index.clone_rows(), self.account())
+        let index = self.index.clone_rows();
+        let own = self.account().charge(index.heap_bytes() - index.row_bytes());
+        Self { body: self.body.clone(), index, shared: self.shared.clone(), own }
     }
 
     /// The OTLP protobuf message.
@@ -43,11 +51,11 @@ impl Request {
 
     /// Bytes that this request keeps alive: body and index.
     pub fn held_bytes(&self) -> u64 {
-        self.charge.bytes()
+        self.shared.bytes() + self.own.bytes()
     }
 
     /// The account that pays for this request.
     pub fn account(&self) -> &MemoryAccount {
-        self.charge.account()
+        self.own.account()
     }
 }

@@ -434,4 +434,24 @@ mod tests {
             server.stop(Duration::ZERO).await;
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_does_not_wait_for_a_peer_that_has_no_request_under_way() {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        for sent in [&preface[..], &preface[..5], b""] {
+            let limits = ConnectionLimits { head_timeout: Duration::from_secs(3600), ..ConnectionLimits::default() };
+            let protocol = Protocol::Http2(Http2Settings::default());
+            let settings = ListenSettings { endpoint: "127.0.0.1:0".to_owned(), protocol, tls: None, limits };
+            let server = Server::start(settings, Arc::new(Hello { pause: Duration::ZERO })).await.unwrap();
+            let mut stream = TcpStream::connect(server.address()).await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            if sent == preface {
+                stream.read_exact(&mut [0; 9]).await.unwrap();
+            } else {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let stopped = tokio::time::timeout(Duration::from_secs(60), server.stop(Duration::from_secs(3600))).await;
+            assert!(stopped.is_ok(), "{} bytes sent", sent.len());
+        }
+    }
 }

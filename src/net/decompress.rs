@@ -53,6 +53,9 @@ const RATIO_ONE: usize = 64;
 const RATIO_FIRST: usize = 4 * RATIO_ONE;
 const RATIO_MAX: usize = 32 * RATIO_ONE;
 const OUTPUT_MIN: usize = 4 << 10;
+/// Members of one gzip body. Each costs a decoder of its own, and an empty one has 20 bytes, so
+/// that a body full of them would hold its thread for seconds.
+const GZIP_MEMBERS_MAX: usize = 1_024;
 
 /// Decompresses a whole body to at most `max` bytes. The result's buffer is not much larger than
 /// its content.
@@ -122,7 +125,7 @@ fn inflate(
     member: &dyn Fn() -> Decompress,
 ) -> Result<Vec<u8>, DecompressError> {
     let mut output = Vec::with_capacity(guess(body, max));
-    let mut stream = member();
+    let (mut stream, mut members) = (member(), 1);
     loop {
         grow(&mut output, max)?;
         let (read_before, written_before) = (stream.total_in(), output.len());
@@ -133,7 +136,10 @@ fn inflate(
         body = &body[read..];
         match status {
             Status::StreamEnd if body.is_empty() => break,
-            Status::StreamEnd if format == "gzip" => stream = member(),
+            Status::StreamEnd if format == "gzip" && members == GZIP_MEMBERS_MAX => {
+                return Err(malformed(format, format!("it has more than {GZIP_MEMBERS_MAX} members")));
+            }
+            Status::StreamEnd if format == "gzip" => (stream, members) = (member(), members + 1),
             Status::StreamEnd => return Err(malformed(format, "bytes follow the end of the stream")),
             _ if read == 0 && output.len() == written_before && output.len() < output.capacity() => {
                 return Err(malformed(format, "it ends too early"));
@@ -281,6 +287,15 @@ mod tests {
         body.extend(compress(Decompression::Gzip, b""));
         body.extend(compress(Decompression::Gzip, b"c"));
         assert_eq!(&decompress(Decompression::Gzip, &body, 3).unwrap()[..], b"abc");
+    }
+
+    #[test]
+    fn a_gzip_body_of_too_many_members_is_malformed() {
+        let member = compress(Decompression::Gzip, b"");
+        let most = member.repeat(GZIP_MEMBERS_MAX);
+        assert_eq!(decompress(Decompression::Gzip, &most, 10), Ok(Bytes::new()));
+        let result = decompress(Decompression::Gzip, &[most, member].concat(), 10);
+        assert!(matches!(result, Err(DecompressError::Malformed { .. })), "{result:?}");
     }
 
     #[test]

@@ -67,6 +67,8 @@ struct SlotState {
     sender: Option<SendRequest<Chunks>>,
     /// Connections that the slot has had.
     opened: u64,
+    /// How many addresses further than the slot's own the next try begins.
+    shift: usize,
     failures: u32,
     not_before: Instant,
     last_error: String,
@@ -244,7 +246,8 @@ impl GrpcClient {
     }
 
     async fn connect(&self, number: usize) -> Result<SendRequest<Chunks>, String> {
-        let stream = self.connector.open(number).await.map_err(|error| error.to_string())?;
+        let turn = self.slots[number].next_turn(number);
+        let stream = self.connector.open(turn).await.map_err(|error| error.to_string())?;
         let mut builder = Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new()).max_header_list_size(16 * 1024);
         if let Some(keepalive) = self.keepalive {
@@ -272,10 +275,20 @@ impl Slot {
         state.sender.as_ref().filter(|sender| !sender.is_closed()).map(|sender| (sender.clone(), state.opened))
     }
 
+    /// Where a try begins. The one after it begins at the next address: this one may be given up
+    /// while its address does not answer.
+    fn next_turn(&self, number: usize) -> usize {
+        let mut state = self.state();
+        let turn = number.wrapping_add(state.shift);
+        state.shift = state.shift.wrapping_add(1);
+        turn
+    }
+
     fn opened(&self, sender: SendRequest<Chunks>) {
         let mut state = self.state();
-        let opened = state.opened + 1;
-        *state = SlotState { sender: Some(sender), opened, ..SlotState::default() };
+        // The address that answered is the first to be tried again.
+        let (opened, shift) = (state.opened + 1, state.shift.wrapping_sub(1));
+        *state = SlotState { sender: Some(sender), opened, shift, ..SlotState::default() };
     }
 
     /// Makes no more calls on a connection, unless it was replaced already.
@@ -470,5 +483,11 @@ mod tests {
         assert_eq!(unframe(Bytes::new(), &headers(&[])), Ok(Bytes::new()));
         assert_eq!(unframe(Bytes::from_static(&[0, 0, 0, 0, 1, 7]), &headers(&[])), Ok(Bytes::from_static(&[7])));
         assert!(unframe(Bytes::from_static(&[0, 0, 0, 0, 2, 7]), &headers(&[])).is_err());
+    }
+
+    #[test]
+    fn a_try_that_was_given_up_is_followed_by_one_at_the_next_address() {
+        let slot = Slot::default();
+        assert_eq!([slot.next_turn(3), slot.next_turn(3), slot.next_turn(3)], [3, 4, 5]);
     }
 }

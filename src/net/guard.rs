@@ -1,5 +1,5 @@
-//! A stream that watches over its peer: the first bytes, every request's head and every pause
-//! between requests must come in time, or reading fails.
+//! A stream that watches over its peer: the first bytes, every request's head, every pause between
+//! requests and every large frame must come in time, or reading fails.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+
+use super::frame_bounds::FrameBounds;
 
 /// Requests of one connection, counted by its service and read by its guard.
 #[derive(Debug, Default)]
@@ -59,6 +61,8 @@ pub(super) enum Promise {
 
 /// Client preface and the head of the SETTINGS frame that must follow.
 const PREFACE_BYTES: u64 = 24 + 9;
+/// For a large frame of HTTP/2 to come whole: it takes memory, and no request answers for it yet.
+const LARGE_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
@@ -77,21 +81,29 @@ pub(super) struct Guard<S> {
     waiting: Waiting,
     answered: u64,
     read_bytes: u64,
+    frames: FrameBounds,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Guard<S> {
     /// Watches over `stream` from now on.
     pub(super) fn new(stream: S, activity: Arc<Activity>, promise: Promise) -> Self {
-        Self { stream, activity, promise, waiting: Waiting::Head, answered: 0, read_bytes: 0, timer: None }
+        let frames = FrameBounds::new();
+        Self { stream, activity, promise, waiting: Waiting::Head, answered: 0, read_bytes: 0, frames, timer: None }
     }
 
     /// What follows from bytes that came.
-    fn on_read(&mut self, count: u64) {
-        self.read_bytes += count;
+    fn on_read(&mut self, bytes: &[u8]) {
+        self.read_bytes += bytes.len() as u64;
         match self.promise {
-            Promise::Preface(_) if self.read_bytes < PREFACE_BYTES => {}
-            Promise::Preface(_) => self.waiting = Waiting::Nothing,
+            Promise::Preface(_) => {
+                let was_owed = self.waiting == Waiting::Head;
+                let has_ended = self.frames.pass(bytes);
+                if self.read_bytes >= PREFACE_BYTES && (was_owed || has_ended) {
+                    self.waiting = Waiting::Nothing;
+                    self.timer = None;
+                }
+            }
             // The head of the next request has begun; whether it is whole, the service will tell.
             Promise::EveryHead(_) if self.activity.is_idle() => self.waiting = Waiting::Head,
             Promise::EveryHead(_) => {}
@@ -107,7 +119,11 @@ impl<S> Guard<S> {
                 self.waiting = Waiting::Nothing;
             }
         }
-        self.waiting == Waiting::Head
+        self.waiting == Waiting::Head || self.is_in_large_frame()
+    }
+
+    fn is_in_large_frame(&self) -> bool {
+        matches!(self.promise, Promise::Preface(_)) && self.frames.is_in_large_frame()
     }
 }
 
@@ -116,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) {
-            this.on_read((buf.filled().len() - before) as u64);
+            this.on_read(&buf.filled()[before..]);
             return Poll::Ready(result);
         }
         if !this.is_owed() {
@@ -124,9 +140,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             return Poll::Pending;
         }
         let (Promise::EveryHead(within) | Promise::Preface(within)) = this.promise;
+        let within = if this.waiting == Waiting::Head { within } else { LARGE_FRAME_WITHIN };
         let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's head did not come in time")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "what the client had begun did not come in time")))
     }
 }
 
@@ -218,5 +235,19 @@ mod tests {
         let mut bytes = [0; PREFACE_BYTES as usize];
         guard.read_exact(&mut bytes).await.unwrap();
         assert_eq!(read_error(&mut guard).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_that_does_not_end_is_given_up_and_one_that_ends_is_not() {
+        let (mut client, server) = duplex(1 << 20);
+        let mut guard = Guard::new(server, Arc::default(), Promise::Preface(LIMIT));
+        let large = [&[0, 0x80, 0, 0, 0, 0, 0, 0, 1][..], &[0; 0x8000]].concat();
+        client.write_all(&[0; PREFACE_BYTES as usize]).await.unwrap();
+        client.write_all(&large).await.unwrap();
+        guard.read_exact(&mut vec![0; PREFACE_BYTES as usize + large.len()]).await.unwrap();
+        assert_eq!(read_error(&mut guard).await, None);
+        client.write_all(&large[..large.len() - 1]).await.unwrap();
+        guard.read_exact(&mut vec![0; large.len() - 1]).await.unwrap();
+        assert_eq!(read_error(&mut guard).await, Some(io::ErrorKind::TimedOut));
     }
 }

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::chunks::Chunks;
 use super::client_config::{Endpoint, HttpClientConfig};
@@ -26,6 +26,8 @@ use crate::pipeline::Clock;
 
 /// Longest reply that is kept; what is beyond is cut off.
 const REPLY_BYTES_MAX: usize = 64 * 1024;
+/// After a whole reply, for the rest of the request to be sent; then the connection is closed.
+const REST_WAIT: Duration = Duration::from_millis(50);
 
 /// Posts to one URL.
 pub(crate) struct HttpClient {
@@ -49,7 +51,10 @@ struct Idle {
     since: Instant,
 }
 
-type Connection = SendRequest<Chunks>;
+struct Connection {
+    sender: SendRequest<Chunks>,
+    task: AbortHandle,
+}
 
 /// What the server answered.
 #[derive(Debug)]
@@ -85,7 +90,7 @@ pub(crate) enum UrlError {
 /// # Errors
 /// When it is not an absolute URL of HTTP.
 pub(crate) fn parse_url(url: &str) -> Result<(Endpoint, bool, Uri), UrlError> {
-    let bad = || UrlError::Url(url.to_owned());
+    let bad = || UrlError::Url(without_password(url));
     let uri: Uri = url.parse().map_err(|_| bad())?;
     let is_tls = match uri.scheme_str() {
         Some("http") => false,
@@ -96,6 +101,16 @@ pub(crate) fn parse_url(url: &str) -> Result<(Endpoint, bool, Uri), UrlError> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     Ok((Endpoint { host, port }, is_tls, uri))
+}
+
+/// The URL as messages may show it: `user:password@` is masked.
+fn without_password(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}[REDACTED]{}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
+    }
 }
 
 impl HttpClient {
@@ -114,7 +129,7 @@ impl HttpClient {
         let tls = if is_tls { Some(Tls::open(&config.tls, &endpoint.host, &["http/1.1"])?) } else { None };
         let host = uri.authority().map_or("", |authority| authority.as_str());
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        headers.insert(header::HOST, HeaderValue::try_from(host).map_err(|_| UrlError::Url(url.to_owned()))?);
+        headers.insert(header::HOST, HeaderValue::try_from(host).map_err(|_| UrlError::Url(without_password(url)))?);
         headers.extend(config.headers.clone());
         if config.disable_keep_alives {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -122,7 +137,7 @@ impl HttpClient {
         let target = uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
             connector: Connector::new(endpoint, tls),
-            target: target.parse().map_err(|_| UrlError::Url(url.to_owned()))?,
+            target: target.parse().map_err(|_| UrlError::Url(without_password(url)))?,
             headers,
             idle: Mutex::default(),
             idle_max: if config.disable_keep_alives { 0 } else { config.max_idle_conns },
@@ -156,7 +171,7 @@ impl HttpClient {
                 Some(connection) => (connection, false),
                 None => (self.open().await?, true),
             };
-            match connection.try_send_request(request).await {
+            match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(response, connection).await,
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !is_new => request = unsent,
@@ -187,7 +202,7 @@ impl HttpClient {
             }
         }
         while let Some(Idle { connection, .. }) = idle.pop_back() {
-            if connection.is_ready() {
+            if connection.sender.is_ready() {
                 return Some(connection);
             }
         }
@@ -211,8 +226,8 @@ impl HttpClient {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         // How a connection ends is seen by the request on it.
-        tasks.spawn(async move { drop(connection.await) });
-        Ok(sender)
+        let task = tasks.spawn(async move { drop(connection.await) });
+        Ok(Connection { sender, task })
     }
 
     async fn read(
@@ -233,8 +248,13 @@ impl HttpClient {
             }
         }
         // A connection with a rest of a reply on it is closed.
-        if !is_cut && connection.ready().await.is_ok() {
-            self.keep(connection);
+        if !is_cut {
+            match tokio::time::timeout(REST_WAIT, connection.sender.ready()).await {
+                Ok(Ok(())) => self.keep(connection),
+                Ok(Err(_)) => {}
+                // The server has said all it has to say and reads no further.
+                Err(_) => connection.task.abort(),
+            }
         }
         Ok(Reply { status: head.status, headers: head.headers, body: reply.freeze(), is_cut })
     }
@@ -250,6 +270,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_url_in_a_message_has_no_password() {
+        let message = parse_url("ftp://user:canary@host/path?x=a@b").unwrap_err().to_string();
+        assert!(!message.contains("canary") && message.contains("host/path?x=a@b"), "{message}");
+        assert_eq!(without_password("no url"), "no url");
+    }
+
+    #[test]
     fn a_url_says_where_to_connect_and_how() {
         let (endpoint, is_tls, uri) = parse_url("https://[::1]/otlp?x=1").unwrap();
         assert_eq!((endpoint.to_string().as_str(), is_tls), ("[::1]:443", true));
@@ -263,5 +290,30 @@ mod tests {
         for text in ["", "shop:4318", "ftp://shop", "http://", "/v1/traces"] {
             assert!(parse_url(text).is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_before_the_body_was_read_is_not_waited_on() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 64];
+            stream.read_exact(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let mut report = crate::config::Report::default();
+        let root = crate::config::Node::default();
+        let defaults = super::super::client_config::ClientDefaults { timeout: Duration::ZERO, gzip: false };
+        let config = HttpClientConfig::decode(&mut crate::config::Section::new("x", &root, &mut report), defaults);
+        let clock = Arc::new(crate::pipeline::SystemClock::new());
+        let client = HttpClient::new(&config, &url, HeaderMap::new(), clock).unwrap();
+        let body = vec![Bytes::from(vec![0; 32 << 20])];
+        let reply = tokio::time::timeout(Duration::from_secs(5), client.post(body)).await;
+        server.abort();
+        assert_eq!(reply.expect("the answer was there").unwrap().status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

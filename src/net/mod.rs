@@ -10,6 +10,7 @@ pub(crate) mod compress;
 mod connect;
 mod connection;
 mod decompress;
+mod frame_bounds;
 mod gather;
 pub(crate) mod grpc_client;
 pub mod grpc_frame;

@@ -22,6 +22,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Consumer: Send + Sync + 'static {
     /// Takes one batch; see the contract above.
     fn consume(&self, batch: Batch) -> BoxFuture<'_, Result<(), ConsumeError>>;
+
+    /// The consumers that each get every batch, where this one only hands on to them. Who tries
+    /// again feeds them one by one: a branch that has taken a batch must not get it twice.
+    fn branches(&self) -> &[Arc<dyn Consumer>] {
+        &[]
+    }
 }
 
 /// What a receiver or connector feeds: a consumer for each signal that some pipeline takes.

@@ -9,9 +9,9 @@ use super::accounting;
 use super::config::ServiceConfig;
 use super::graph::{Environment, Graph, GraphError, Part};
 use super::status::Status;
-use crate::model::{MemoryAccount, Signal};
+use crate::model::{Instant, MemoryAccount, Signal};
 use crate::net::Site;
-use crate::pipeline::{Component, ComponentId, Ledger, LedgerReading, PipelineView, StartError, SystemClock};
+use crate::pipeline::{Component, ComponentId, Kind, Ledger, LedgerReading, PipelineView, StartError, SystemClock};
 use crate::telemetry::{Metrics, MetricsPage, metrics_site, watch_process};
 
 /// Why a service does not run.
@@ -137,18 +137,79 @@ impl Running {
     }
 
     /// Stops every part, from the beginning of the pipelines to their end. What could not be
-    /// handed on within `drain` is counted as dropped. May be called twice.
+    /// handed on within `drain` is counted as dropped; a receiver or processor has half of the time
+    /// that is left when its turn comes. May be called twice.
     pub async fn shutdown(&mut self, drain: Duration) -> Outcome {
         self.status.set_ready(false);
         let deadline = self.environment.clock.now().mono + drain;
         while let Some((kind, id, component)) = self.parts.pop() {
             tracing::debug!(kind = kind.noun(), %id, "stopping");
-            component.shutdown(deadline).await;
+            component.shutdown(self.turn_end(kind, deadline)).await;
         }
         if let Some(site) = self.own_metrics.take() {
             site.shutdown(deadline).await;
         }
         let ledger = &self.environment.ledger;
         Outcome { readings: Signal::ALL.map(|signal| ledger.read(signal)) }
+    }
+
+    /// Until when a part may take. One that is stuck (a client that has stalled, a full queue
+    /// before a dead backend) must not use up the time of those whose turn comes later.
+    fn turn_end(&self, kind: Kind, deadline: Instant) -> Instant {
+        let now = self.environment.clock.now().mono;
+        match kind {
+            Kind::Receiver | Kind::Processor | Kind::Connector => now + deadline.since(now) / 2,
+            Kind::Exporter | Kind::Extension => deadline,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::pipeline::{BoxFuture, Clock};
+
+    /// Takes all the time it is given, and notes it.
+    struct Stuck {
+        clock: Arc<dyn Clock>,
+        took: Mutex<Duration>,
+    }
+
+    impl Component for Stuck {
+        fn shutdown(&self, deadline: Instant) -> BoxFuture<'_, ()> {
+            Box::pin(async move {
+                let time = deadline.since(self.clock.now().mono);
+                tokio::time::sleep(time).await;
+                *self.took.lock().unwrap() = time;
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_is_stuck_leaves_time_to_those_behind() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let stuck = [Kind::Exporter, Kind::Processor, Kind::Processor, Kind::Receiver].map(|kind| {
+            let part = Arc::new(Stuck { clock: clock.clone(), took: Mutex::default() });
+            (kind, ComponentId::parse("stuck").unwrap(), part)
+        });
+        let mut running = Running {
+            parts: stuck
+                .iter()
+                .map(|(kind, id, part)| (*kind, id.clone(), part.clone() as Arc<dyn Component>))
+                .collect(),
+            status: Arc::default(),
+            environment: Environment {
+                clock,
+                metrics: Arc::default(),
+                ledger: Arc::default(),
+                account: MemoryAccount::default(),
+                shards: NonZeroUsize::MIN,
+            },
+            own_metrics: None,
+        };
+        running.shutdown(Duration::from_secs(32)).await;
+        assert_eq!(stuck.map(|(_, _, part)| part.took.lock().unwrap().as_secs()), [4, 4, 8, 16]);
     }
 }

@@ -204,4 +204,17 @@ mod tests {
             assert_eq!(columns(&left), columns(&right));
         }
     }
+
+    #[test]
+    fn a_body_that_is_shared_is_charged_once() {
+        let full = request_of(&[1, 2, 3]);
+        let account = full.account().clone();
+        let alone = account.held_bytes();
+        let slim = [full.without_columns(), full.without_columns()];
+        assert!(account.held_bytes() < alone + full.body().len() as u64);
+        drop(full);
+        assert!(account.held_bytes() >= slim[0].held_bytes());
+        drop(slim);
+        assert_eq!(account.held_bytes(), 0);
+    }
 }

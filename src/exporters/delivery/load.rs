@@ -89,6 +89,11 @@ impl Books {
         self.ledger.sent(self.signal, items);
     }
 
+    /// The backend took them, and someone else still answers for them.
+    pub(super) fn copied(&self, items: u64) {
+        self.ledger.copied(self.signal, items);
+    }
+
     /// They were not sent; who answers for them is told elsewhere.
     pub(super) fn failed(&self, items: u64) {
         self.failed.inc_by(items);
@@ -227,7 +232,7 @@ impl Drop for Ticket {
         if is_failed || is_gone {
             // The caller answers for all of it and may send it again: what the backend has
             // already taken is a copy.
-            self.books.ledger.copied(self.books.signal, answer.sent.load(Ordering::Relaxed));
+            self.books.copied(answer.sent.load(Ordering::Relaxed));
         }
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct Backoff {
     random: u64,
 }
 
+/// Shortest wait between attempts: `initial_interval: 0s` must not keep a core busy.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
 impl Backoff {
     /// Starts with the first attempt, at `now`. Any `seed` will do; two batches should not share it.
     pub(crate) fn new(config: &RetryConfig, now: Instant, seed: u64) -> Self {
@@ -34,7 +37,7 @@ impl Backoff {
         let backoff = self.interval.mul_f64((1.0 + spread).max(0.0));
         let grown = Duration::try_from_secs_f64(self.interval.as_secs_f64() * self.config.multiplier);
         self.interval = grown.unwrap_or(Duration::MAX).min(self.config.max_interval);
-        let wait = backoff.max(server.unwrap_or_default());
+        let wait = backoff.max(server.unwrap_or_default()).max(WAIT_MIN);
         match self.give_up_at {
             Some(end) if now + wait > end => None,
             _ => Some(wait),

@@ -256,11 +256,27 @@ impl SendingQueue {
             self.books.enqueue_failed(items);
             return Err(ConsumeError::retryable("the exporter is being shut down", None).exhausted());
         }
-        match answer {
-            None => Ok(()),
-            Some(answer) => answer.await.unwrap_or_else(|_| {
-                Err(ConsumeError::retryable("the exporter was shut down before the batch was sent", None).exhausted())
-            }),
+        let Some(answer) = answer else { return Ok(()) };
+        let mut awaited = Awaited { answer, books: &self.books, items };
+        (&mut awaited.answer).await.unwrap_or_else(|_| {
+            Err(ConsumeError::retryable("the exporter was shut down before the batch was sent", None).exhausted())
+        })
+    }
+}
+
+/// The answer that a caller waits for. A caller that goes away when it was already given still
+/// answers for the items, so that what was sent is a copy.
+struct Awaited<'a> {
+    answer: oneshot::Receiver<Result<(), ConsumeError>>,
+    books: &'a Books,
+    items: u64,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Ok(Ok(())) = self.answer.try_recv() {
+            self.books.copied(self.items);
         }
     }
 }

@@ -87,7 +87,11 @@ impl Writer {
 
     fn rotate(&mut self, now: UnixNanos) -> io::Result<()> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
-        fs::rename(&self.path, self.backup_name(now))?;
+        match fs::rename(&self.path, self.backup_name(now)) {
+            // Somebody else has moved the file away: a new one begins all the same.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         self.file = open_end(&self.path)?;
         self.length = Some(0);
         // A backup that cannot be removed today is removed another day.

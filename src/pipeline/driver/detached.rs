@@ -69,6 +69,12 @@ impl Waiting {
         &self.id
     }
 
+    /// Each branch beyond the first answers for a copy.
+    pub(super) fn copied(&self, items: u64) {
+        self.ledger.copied(self.signal, items);
+        self.changed(&self.leaving, items.cast_signed());
+    }
+
     /// The next consumer has taken items.
     pub(super) fn left(&self, items: u64) {
         self.changed(&self.leaving, -items.cast_signed());

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc::Receiver;
 
 use super::detached::Waiting;
@@ -15,10 +16,21 @@ const RETRY_WAIT_MIN: Duration = Duration::from_millis(20);
 /// Longest wait between two tries.
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Sends batches on, one after the other, until the channel is closed and empty.
+/// Sends batches on, one after the other, until the channel is closed and empty. Behind a fan-out
+/// each branch is fed by itself.
 pub(super) async fn forward(mut batches: Receiver<Batch>, next: Arc<dyn Consumer>, waiting: Arc<Waiting>) {
+    let branches = leaves(&next);
     while let Some(batch) = batches.recv().await {
-        hand_on(batch, &*next, &waiting).await;
+        waiting.copied(batch.item_count() * (branches.len() as u64).saturating_sub(1));
+        join_all(branches.iter().map(|branch| hand_on(batch.clone(), *branch, &waiting))).await;
+    }
+}
+
+/// The consumers at the ends of nested fan-outs.
+fn leaves(next: &Arc<dyn Consumer>) -> Vec<&dyn Consumer> {
+    match next.branches() {
+        [] => vec![&**next],
+        branches => branches.iter().flat_map(leaves).collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::{Instant, Now};
 use crate::pipeline::{
-    Component, ConsumeError, Consumer, DropReason, FanOut, Health, Ledger, Output, Processor, SystemClock,
+    BoxFuture, Component, ConsumeError, Consumer, DropReason, FanOut, Health, Ledger, Output, Processor, SystemClock,
 };
 use crate::testing::{Sink, batch_of, settings, settings_at, traces_of};
 
@@ -214,6 +214,26 @@ async fn a_dead_shard_is_noticed_and_its_items_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_branch_that_refuses_is_tried_again_alone() {
+    let mut fixture = Fixture::detached(1);
+    let (left, right) = (fixture.sink.clone(), Sink::new(fixture.ledger.clone()));
+    let refusals = (0..3).map(|_| ConsumeError::retryable("full", None));
+    left.will_answer(refusals.chain([ConsumeError::permanent("no")]));
+    let both = FanOut::join(vec![left.clone(), right.clone()], fixture.ledger.clone());
+    let settings = settings_at(fixture.ledger.clone(), fixture.clock.clone());
+    let hold = Box::<Hold>::default() as Box<dyn Processor>;
+    (fixture.consumer, fixture.component) = Detached::drive(vec![hold], both, &settings, Signal::Traces);
+    fixture.component.start().await.unwrap();
+    fixture.send(&[1, 2]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    fixture.send(&[3]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((left.sizes(), right.sizes()), (vec![1], vec![2, 1]), "no branch gets a batch twice");
+    assert_eq!((fixture.dropped(DropReason::Rejected), fixture.waiting()), (2, 0));
+    fixture.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_dead_shard_had_given_out_is_still_handed_on_and_counted_once() {
     let fixture = Fixture::detached(1);
     fixture.sink.will_answer((0..5).map(|_| ConsumeError::retryable("down", None)));
@@ -283,6 +303,26 @@ async fn fan_out_keeps_the_ledger_balanced_when_some_or_all_fail() {
         }
         assert_eq!(ledger.read(Signal::Traces).residual(), 0);
     }
+}
+
+#[tokio::test]
+async fn fan_out_keeps_the_ledger_balanced_when_its_caller_goes_away() {
+    struct Stuck;
+    impl Consumer for Stuck {
+        fn consume(&self, _: Batch) -> BoxFuture<'_, Result<(), ConsumeError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let ledger = Arc::new(Ledger::default());
+    let taker = Sink::new(ledger.clone());
+    let both = FanOut::join(vec![taker.clone(), Arc::new(Stuck)], ledger.clone());
+    ledger.received(Signal::Traces, 2);
+    let mut call = both.consume(batch_of(&[1, 2]));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    drop(call);
+    ledger.refused(Signal::Traces, 2);
+    let reading = ledger.read(Signal::Traces);
+    assert_eq!((reading.sent, reading.residual()), (2, 0), "{reading:?}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn failed(failure: &Failure) -> Response<Reply> {
     if failure.retry_after.is_some() {
         let status = Status {
             code: u32::from(failure.code as u8),
-            message: failure.message.clone(),
+            message: failure.message.chars().take(MESSAGE_CHARS_MAX).collect(),
             retry_delay: failure.retry_after,
         };
         if let Ok(details) = HeaderValue::from_str(&STANDARD_NO_PAD.encode(status.encode_proto())) {
@@ -197,7 +197,7 @@ fn failed(failure: &Failure) -> Response<Reply> {
 }
 
 /// The longest message that is sent; a client's header limit must not hide the status.
-const MESSAGE_CHARS_MAX: usize = 1024;
+const MESSAGE_CHARS_MAX: usize = 512;
 
 /// `grpc-message` is percent-encoded: all but printable ASCII, and the percent sign itself.
 fn percent_encoded(message: &str) -> String {
@@ -233,5 +233,12 @@ mod tests {
         let details = STANDARD_NO_PAD.decode(answer.headers()["grpc-status-details-bin"].as_bytes()).unwrap();
         let status = Status::decode_proto(&details).unwrap();
         assert_eq!((status.code, status.retry_delay), (14, Some(Duration::from_millis(1500))));
+    }
+
+    #[test]
+    fn a_long_message_does_not_outgrow_the_header_limit_of_clients() {
+        let (code, message) = (Code::Unavailable, "x".repeat(100_000));
+        let answer = failed(&Failure { code, message, retry_after: Some(Duration::from_secs(1)) });
+        assert!(answer.headers().values().map(HeaderValue::len).sum::<usize>() < 4096);
     }
 }
