@@ -6,8 +6,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
-use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
-use zstd::zstd_safe;
+use zstd::zstd_safe::{self, DCtx};
 
 /// Formats that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +42,6 @@ pub enum DecompressError {
     },
 }
 
-/// Window of a zstd frame, as a power of two: 32 MiB, above every body that is accepted, so that
-/// a frame cannot demand memory that its content does not need.
-const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 /// Snappy's format cannot expand more than this.
 const SNAPPY_RATIO_MAX: usize = 64;
 /// Ratios are kept in 64ths; they begin at four, and a bomb does not raise them above 32.
@@ -152,50 +148,41 @@ fn inflate(
 
 thread_local! {
     /// A context is 150 KiB and costs more to make than a small body to unpack.
-    static ZSTD: RefCell<Option<Decoder<'static>>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
+/// zstd's `dstSize_tooSmall`, as its functions return errors: the negated number.
+const OUTPUT_TOO_SMALL: usize = 0_usize.wrapping_sub(70);
+
+/// In one call, straight into the output: feeding a stream decodes into a window of its own and
+/// copies it. A frame that does not say its size gets room by guess, and more when that was short.
 fn unzstd(body: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
-    ZSTD.with_borrow_mut(|slot| {
-        let mut decoder = match slot.take() {
-            Some(decoder) => decoder,
-            None => zstd_decoder().map_err(|error| malformed("zstd", error))?,
-        };
-        decoder.reinit().map_err(|error| malformed("zstd", error))?;
-        let result = unzstd_with(&mut decoder, body, max);
-        *slot = Some(decoder);
-        result
-    })
-}
-
-fn zstd_decoder() -> std::io::Result<Decoder<'static>> {
-    let mut decoder = Decoder::new()?;
-    decoder.set_parameter(zstd_safe::DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
-    Ok(decoder)
-}
-
-fn unzstd_with(decoder: &mut Decoder<'_>, body: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
-    let guess = match zstd_safe::get_frame_content_size(body) {
+    if body.is_empty() {
+        return Err(malformed("zstd", "it ends too early"));
+    }
+    let mut room = match zstd_safe::get_frame_content_size(body) {
         Ok(Some(size)) if size > max as u64 => return Err(DecompressError::TooLarge { max }),
         Ok(Some(size)) => size as usize,
-        _ => guess(body, max),
+        _ => guess(body, max) / 8 * 9,
     };
-    let mut output: Vec<u8> = Vec::with_capacity(guess.clamp(1, max + 1));
-    let mut input = InBuffer::around(body);
-    loop {
-        let (read_before, written) = (input.pos(), output.len());
-        let mut target = OutBuffer::around_pos(&mut output, written);
-        let hint = decoder.run(&mut input, &mut target).map_err(|error| malformed("zstd", error))?;
-        let at_end = input.pos() == body.len();
-        if hint == 0 && at_end {
-            break;
+    ZSTD.with_borrow_mut(|slot| {
+        let decoder = match slot {
+            Some(decoder) => decoder,
+            None => {
+                slot.insert(DCtx::try_create().ok_or_else(|| malformed("zstd", "there is no memory to unpack it"))?)
+            }
+        };
+        loop {
+            let mut output: Vec<u8> = Vec::with_capacity(room.clamp(1, max + 1));
+            match decoder.decompress(&mut output, body) {
+                Ok(_) if output.len() > max => return Err(DecompressError::TooLarge { max }),
+                Ok(_) => return Ok(output),
+                Err(OUTPUT_TOO_SMALL) if output.capacity() > max => return Err(DecompressError::TooLarge { max }),
+                Err(OUTPUT_TOO_SMALL) => room = output.capacity().max(OUTPUT_MIN) * 2,
+                Err(code) => return Err(malformed("zstd", zstd_safe::get_error_name(code))),
+            }
         }
-        if read_before == input.pos() && written == output.len() && output.len() < output.capacity() {
-            return Err(malformed("zstd", "it ends too early"));
-        }
-        grow(&mut output, max)?;
-    }
-    if output.len() > max { Err(DecompressError::TooLarge { max }) } else { Ok(output) }
+    })
 }
 
 fn unsnap_block(body: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
