@@ -59,15 +59,7 @@ fn zstd_at(level: i32, body: &[u8]) {
 
 /// The first request of a load.
 fn request() -> Vec<u8> {
-    let shape = Shape {
-        spans_per_request: SPANS,
-        spans_per_trace: 10,
-        services: 5,
-        attributes: 8,
-        error_share: 0.01,
-        anomaly_share: 0.02,
-        split: false,
-    };
+    let shape = Shape { spans_per_request: SPANS, ..Shape::default() };
     let template = &Template::build(&shape)[0];
     let mut body = template.body().to_vec();
     template.fill(&mut body, 0, Identity::new(7), 1_700_000_000_000_000_000);

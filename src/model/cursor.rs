@@ -66,6 +66,15 @@ pub const fn varint_len(value: u64) -> usize {
     ((70 - (value | 1).leading_zeros()) / 7) as usize
 }
 
+/// Appends a number as a varint.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
 impl<'a> Cursor<'a> {
     /// Starts at the first byte.
     #[inline]

@@ -19,7 +19,7 @@ mod time;
 pub use account::{Charge, MemoryAccount};
 pub use batch::{Batch, Part, Rows, RowsIter};
 pub use columns::SpanColumns;
-pub use cursor::{Cursor, Field, WireError, WireType, varint_len};
+pub use cursor::{Cursor, Field, WireError, WireType, put_varint, varint_len};
 pub use ids::{ParseIdError, SpanId, TraceId};
 pub use index::{Index, Items, Piece, ResourceEntry, ScopeEntry};
 pub use metadata::ClientMetadata;

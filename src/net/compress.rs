@@ -4,11 +4,13 @@
 //! Knows nothing of HTTP or gRPC but the names of the encodings.
 
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use zstd::bulk::Compressor as ZstdEncoder;
+
+use super::decompress::{self, DecompressError, Decompression};
 
 /// How a body is compressed on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,28 +146,22 @@ fn zstd(kept: &mut Option<Zstd>, level: i32, chunks: &[Bytes], length: usize) ->
 ///
 /// # Errors
 /// When the encoding is unknown, the bytes are damaged, or more than `limit` would come out.
-pub(crate) fn decompress(name: &str, bytes: &[u8], limit: usize) -> io::Result<Vec<u8>> {
-    match name {
-        "gzip" => read_capped(flate2::read::MultiGzDecoder::new(bytes), limit),
-        "deflate" | "zlib" => read_capped(flate2::read::ZlibDecoder::new(bytes), limit),
-        "zstd" => read_capped(zstd::stream::read::Decoder::new(bytes)?, limit),
-        "snappy" | "x-snappy-framed" => read_capped(snap::read::FrameDecoder::new(bytes), limit),
-        _ => Err(io::Error::other(format!("the reply is compressed with the unknown encoding {name:?}"))),
-    }
-}
-
-fn read_capped(mut reader: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => return Ok(out),
-            count if out.len() + count > limit => {
-                return Err(io::Error::other(format!("the reply is larger than {limit} bytes when decompressed")));
-            }
-            count => out.extend_from_slice(&piece[..count]),
+pub(crate) fn decompress(name: &str, bytes: &[u8], limit: usize) -> io::Result<Bytes> {
+    let format = match name {
+        "gzip" => Decompression::Gzip,
+        "deflate" | "zlib" => Decompression::Zlib,
+        // An empty message may be packed into nothing.
+        "zstd" if bytes.is_empty() => return Ok(Bytes::new()),
+        "zstd" => Decompression::Zstd,
+        "snappy" | "x-snappy-framed" => Decompression::SnappyFramed,
+        _ => return Err(io::Error::other(format!("the reply is compressed with the unknown encoding {name:?}"))),
+    };
+    decompress::decompress(format, bytes, limit).map_err(|error| match error {
+        DecompressError::TooLarge { max } => {
+            io::Error::other(format!("the reply is larger than {max} bytes when decompressed"))
         }
-    }
+        malformed => io::Error::other(malformed),
+    })
 }
 
 #[cfg(test)]

@@ -398,7 +398,7 @@ fn unframe(reply: Bytes, headers: &HeaderMap) -> Result<Bytes, GrpcError> {
         return Ok(message);
     }
     let encoding = headers.get("grpc-encoding").and_then(|name| name.to_str().ok()).unwrap_or("identity");
-    decompress(encoding, &message, REPLY_BYTES_MAX).map(Bytes::from).map_err(|error| bad(error.to_string()))
+    decompress(encoding, &message, REPLY_BYTES_MAX).map_err(|error| bad(error.to_string()))
 }
 
 /// The call's status, if these headers or trailers carry one.

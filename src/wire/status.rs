@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{Cursor, Field, Signal, WireError, varint_len};
+use crate::model::{Cursor, Field, Signal, WireError, put_varint, varint_len};
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
@@ -46,12 +46,12 @@ impl Status {
     /// The message in protobuf.
     pub fn encode_proto(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_varint(&mut out, 1, u64::from(self.code));
+        put_varint_field(&mut out, 1, u64::from(self.code));
         put_bytes(&mut out, 2, self.message.as_bytes());
         if let Some(delay) = self.retry_delay {
             let mut duration = Vec::new();
-            put_varint(&mut duration, 1, delay.as_secs());
-            put_varint(&mut duration, 2, u64::from(delay.subsec_nanos()));
+            put_varint_field(&mut duration, 1, delay.as_secs());
+            put_varint_field(&mut duration, 2, u64::from(delay.subsec_nanos()));
             let mut any = Vec::new();
             put_bytes(&mut any, 1, RETRY_INFO.as_bytes());
             put_bytes(&mut any, 2, &message(1, &duration));
@@ -113,7 +113,7 @@ pub fn encode_response_proto(partial: &PartialSuccess, _signal: Signal) -> Vec<u
         return Vec::new();
     }
     let mut success = Vec::new();
-    put_varint(&mut success, 1, partial.rejected.cast_unsigned());
+    put_varint_field(&mut success, 1, partial.rejected.cast_unsigned());
     put_bytes(&mut success, 2, partial.message.as_bytes());
     message(1, &success)
 }
@@ -281,10 +281,10 @@ fn each_field<'a>(
     Ok(())
 }
 
-fn put_varint(out: &mut Vec<u8>, number: u8, value: u64) {
+fn put_varint_field(out: &mut Vec<u8>, number: u8, value: u64) {
     if value != 0 {
         out.push(number << 3);
-        raw_varint(out, value);
+        put_varint(out, value);
     }
 }
 
@@ -297,17 +297,9 @@ fn put_bytes(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 fn message(number: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + varint_len(content.len() as u64) + content.len());
     out.push(number << 3 | 2);
-    raw_varint(&mut out, content.len() as u64);
+    put_varint(&mut out, content.len() as u64);
     out.extend_from_slice(content);
     out
-}
-
-fn raw_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! send: a fresh request costs a few stores a span, not an encoding. Knows no sockets.
 
 use super::Identity;
+use crate::model::put_varint;
 
 /// What a generated request looks like.
 #[derive(Clone, Debug, PartialEq)]
@@ -351,14 +352,6 @@ fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
 
 fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u32) {
     put_varint(out, u64::from(number << 3 | wire_type));
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]

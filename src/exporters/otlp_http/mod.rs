@@ -158,7 +158,7 @@ fn media_type(reply: &Reply) -> &str {
 fn body_of(reply: &Reply) -> Result<Bytes, String> {
     match reply.headers.get(header::CONTENT_ENCODING).and_then(|name| name.to_str().ok()) {
         Some(name) if !name.is_empty() && name != "identity" && !reply.body.is_empty() => {
-            decompress(name, &reply.body, REPLY_BYTES_MAX).map(Bytes::from).map_err(|error| error.to_string())
+            decompress(name, &reply.body, REPLY_BYTES_MAX).map_err(|error| error.to_string())
         }
         _ => Ok(reply.body.clone()),
     }

@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{JsonError, Lexer};
-use crate::model::{SpanId, TraceId, varint_len};
+use crate::model::{SpanId, TraceId, put_varint, varint_len};
 use crate::wire::schema::{Field, Id, Kind, Label, Message};
 
 /// Objects and arrays that may stand inside each other where their content is read.
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     fn packed(&mut self, kind: Kind) -> Result<(), JsonError> {
         loop {
             match self.number(kind)? {
-                Number::Varint(value) => self.put_varint(value),
+                Number::Varint(value) => put_varint(&mut self.out, value),
                 Number::Fixed32(value) => self.out.extend_from_slice(&value.to_le_bytes()),
                 Number::Fixed64(value) => self.out.extend_from_slice(&value.to_le_bytes()),
             }
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
                 Number::Varint(0) | Number::Fixed32(0) | Number::Fixed64(0) if !writes_default => {}
                 Number::Varint(value) => {
                     self.put_tag(field.number, 0);
-                    self.put_varint(value);
+                    put_varint(&mut self.out, value);
                 }
                 Number::Fixed32(value) => {
                     self.put_tag(field.number, 5);
@@ -256,21 +256,13 @@ impl<'a> Reader<'a> {
     }
 
     fn put_tag(&mut self, number: u8, wire_type: u8) {
-        self.put_varint(u64::from(number) << 3 | u64::from(wire_type));
-    }
-
-    fn put_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.out.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.push(value as u8);
+        put_varint(&mut self.out, u64::from(number) << 3 | u64::from(wire_type));
     }
 
     fn put_bytes(&mut self, number: u8, bytes: &[u8], writes_default: bool) {
         if writes_default || !bytes.is_empty() {
             self.put_tag(number, 2);
-            self.put_varint(bytes.len() as u64);
+            put_varint(&mut self.out, bytes.len() as u64);
             self.out.extend_from_slice(bytes);
         }
     }
