@@ -11,6 +11,7 @@
 
 pub mod model;
 
+pub mod assembly;
 pub mod routing;
 pub mod timing;
 
