@@ -11,7 +11,10 @@
 
 pub mod model;
 
+pub mod sketch;
 pub mod assembly;
+pub mod sampling;
+pub mod evaluation;
 pub mod routing;
 pub mod timing;
 
