@@ -38,6 +38,8 @@ fn settings() -> Settings {
         ledger: Arc::new(Ledger::default()),
         account: MemoryAccount::default(),
         shards: NonZeroUsize::MIN,
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 

@@ -37,7 +37,9 @@ const SECTIONS: &[(Kind, &str, &[&str], &str)] = &[
         "protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}",
     ),
     (Kind::Processor, "batch", &[], ""),
+    (Kind::Processor, "groupbytrace", &[], ""),
     (Kind::Processor, "memory_limiter", &["check_interval", "limit_mib"], "check_interval: 1s\nlimit_mib: 100"),
+    (Kind::Processor, "probabilistic_sampler", &[], ""),
     (Kind::Processor, "tail_sampling", &["policies"], "policies: [{name: all, type: always_sample}]"),
     (Kind::Connector, "forward", &[], ""),
     (Kind::Exporter, "debug", &[], ""),
@@ -47,6 +49,7 @@ const SECTIONS: &[(Kind, &str, &[&str], &str)] = &[
     (Kind::Exporter, "otlp_grpc", &["endpoint"], "endpoint: 127.0.0.1:1\ntls: {insecure: true}"),
     (Kind::Exporter, "otlp_http", &["endpoint"], "endpoint: http://127.0.0.1:1"),
     (Kind::Extension, "health_check", &[], "endpoint: '127.0.0.1:0'"),
+    (Kind::Extension, "admin", &[], "endpoint: '127.0.0.1:0'"),
     (Kind::Extension, "pprof", &[], ""),
     (Kind::Extension, "zpages", &[], "endpoint: '127.0.0.1:0'"),
 ];
@@ -76,6 +79,8 @@ fn settings(entry: &Entry) -> Settings {
         ledger: Arc::new(Ledger::default()),
         account: MemoryAccount::default(),
         shards: NonZeroUsize::new(2).unwrap(),
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 
@@ -101,7 +106,9 @@ fn build(entry: &Entry, section: &mut Section<'_>) -> Option<Result<Arc<dyn Comp
             Shape::Detached(processors) => Detached::drive(processors, traces, &settings, Signal::Traces).1,
         }),
         Decode::Exporter(decode) => decode(section).build(&settings, &Signal::ALL).map(|built| built.component),
-        Decode::Extension(decode) => decode(section).build(&settings, ExtensionContext { view: Arc::new(Nothing) }),
+        Decode::Extension(decode) => {
+            decode(section).build(&settings, ExtensionContext { view: Arc::new(Nothing), decisions: None })
+        }
         Decode::Connector(decode) => {
             decode(section).build(&settings, Signal::Traces, next).map(drop).unwrap();
             return None;
@@ -288,7 +295,7 @@ impl Processor for Fragile {
 
 impl ProcessorConfig for Fragile {
     fn build(&self, _: &Settings, _: &PipelineId) -> Result<BuiltProcessor, BuildError> {
-        Ok(BuiltProcessor { shape: Shape::Detached(vec![Box::<Self>::default()]) })
+        Ok(BuiltProcessor { shape: Shape::Detached(vec![Box::<Self>::default()]), state: None })
     }
 }
 

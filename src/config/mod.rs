@@ -5,6 +5,7 @@
 
 mod duration;
 mod expand;
+mod gates;
 mod merge;
 mod node;
 mod render;
@@ -19,6 +20,7 @@ mod yaml;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use expand::{EXPANDED_BYTES_MAX, EXPANSIONS_MAX, Providers, expand};
+pub use gates::Gates;
 pub use merge::{Lists, merge, nest, nested};
 pub use node::{Location, Node, Scalar, Value};
 pub use render::{PROBLEMS_SHOWN_MAX, render, render_json};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Lists, Location, Node, Providers, Report, Sources, Value, expand, merge, nest, nested, parse_yaml};
+use super::{Gates, Lists, Location, Node, Providers, Report, Sources, Value, expand, merge, nest, nested, parse_yaml};
 
 /// What a config is made of. Files and environment come in as functions.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,19 @@ pub struct Resolved {
     pub report: Report,
     /// Where everything came from.
     pub sources: Sources,
+    /// What the command line says of feature gates.
+    pub gates: Gates,
 }
 
 const APPEND_GATE: &str = "confmap.enableMergeAppendOption";
+/// Gates that change something here.
+const KNOWN_GATES: [&str; 5] = [
+    APPEND_GATE,
+    "processor.tailsamplingprocessor.disableinvertdecisions",
+    "processor.tailsamplingprocessor.metricstatcountspanssampled",
+    "processor.tailsamplingprocessor.recordpolicy",
+    "processor.tailsamplingprocessor.usetracestate",
+];
 
 /// Reads, merges and expands.
 pub fn resolve(inputs: Inputs<'_>) -> Resolved {
@@ -45,7 +55,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolved {
             whole = merge(whole, node, lists);
         }
     }
-    let Resolved { mut report, mut sources, .. } = resolved;
+    let Resolved { mut report, mut sources, gates, .. } = resolved;
     if inputs.sources.is_empty() {
         let message = "at least one config flag must be provided; write --config FILE";
         report.error("", message, Location::default());
@@ -56,7 +66,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolved {
     }
     let root = if report.has_errors() { whole } else { expand(whole, inputs.providers, &mut sources, &mut report) };
     let root = Some(root).filter(|_| !report.has_errors());
-    Resolved { root, report, sources }
+    Resolved { root, report, sources, gates }
 }
 
 impl Resolved {
@@ -73,12 +83,16 @@ impl Resolved {
                 Some(name) => (false, name),
                 None => (true, gate.strip_prefix('+').unwrap_or(gate)),
             };
+            self.gates.set(name, on);
             if name == APPEND_GATE {
                 lists = if on { Lists::AppendUnderService } else { Lists::Replace };
+            }
+            if KNOWN_GATES.contains(&name) {
                 continue;
             }
             let source = self.sources.add_inline(format!("--feature-gates {gate}"));
-            let message = format!("the feature gate {name:?} is not known and ignored; known: {APPEND_GATE}");
+            let known = KNOWN_GATES.join(", ");
+            let message = format!("the feature gate {name:?} is not known and ignored; known: {known}");
             self.report.warning("", message, Location { source, line: 0, column: 0 });
         }
         lists

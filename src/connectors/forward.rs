@@ -62,6 +62,8 @@ mod tests {
             ledger: Arc::default(),
             account: MemoryAccount::default(),
             shards: NonZeroUsize::MIN,
+            gates: Arc::default(),
+            decisions: None,
         }
     }
 

@@ -83,6 +83,8 @@ mod tests {
             ledger: Arc::default(),
             account: MemoryAccount::default(),
             shards: NonZeroUsize::MIN,
+            gates: Arc::default(),
+            decisions: None,
         }
     }
 

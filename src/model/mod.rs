@@ -8,6 +8,7 @@ mod account;
 mod batch;
 mod columns;
 mod cursor;
+mod decision;
 mod ids;
 mod index;
 mod metadata;
@@ -20,6 +21,9 @@ pub use account::{Charge, MemoryAccount};
 pub use batch::{Batch, Part, Rows, RowsIter};
 pub use columns::SpanColumns;
 pub use cursor::{Cursor, Field, WireError, WireType, put_varint, varint_len};
+pub use decision::{
+    Chance, Class, DecisionRecord, Finding, Operation, Outcome, PolicyVerdict, PolicyVerdicts, Trigger,
+};
 pub use ids::{ParseIdError, SpanId, TraceId};
 pub use index::{Index, Items, Piece, ResourceEntry, ScopeEntry};
 pub use metadata::ClientMetadata;

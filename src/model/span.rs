@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Cursor, Field, Index, Piece, Request, SpanId, TraceId, UnixNanos};
+use super::{Cursor, Field, Index, Piece, Request, Signal, SpanId, TraceId, UnixNanos};
 
 /// One span of a request.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +70,12 @@ pub struct Attributes<'a> {
 
 impl<'a> SpanView<'a> {
     /// The span in a row of a traces request; `None` for other signals and rows out of range.
+    ///
+    /// A request that waits without columns serves as well: what they hold is then read from the
+    /// span's message.
     pub fn new(request: &'a Request, row: u32) -> Option<Self> {
-        let columns = request.index().spans.as_ref()?;
-        ((row as usize) < columns.len()).then_some(Self { request, row })
+        let index = request.index();
+        (index.signal == Signal::Traces && row < index.rows()).then_some(Self { request, row })
     }
 
     fn index(&self) -> &'a Index {
@@ -95,31 +98,80 @@ impl<'a> SpanView<'a> {
 
     /// Trace id.
     pub fn trace_id(&self) -> TraceId {
-        self.columns().map_or_else(TraceId::default, |columns| columns.trace_id(self.row))
+        match self.columns() {
+            Some(columns) => columns.trace_id(self.row),
+            None => TraceId(id_bytes(self.bytes(), 1)),
+        }
     }
 
     /// Span id.
     pub fn span_id(&self) -> SpanId {
-        self.columns().map_or_else(SpanId::default, |columns| columns.span_id(self.row))
+        match self.columns() {
+            Some(columns) => columns.span_id(self.row),
+            None => SpanId(id_bytes(self.bytes(), 2)),
+        }
     }
 
     /// Parent's span id.
     pub fn parent_span_id(&self) -> SpanId {
-        self.columns().map_or_else(SpanId::default, |columns| columns.parent_span_id(self.row))
+        match self.columns() {
+            Some(columns) => columns.parent_span_id(self.row),
+            None => SpanId(id_bytes(self.bytes(), 4)),
+        }
     }
 
     /// Start and end.
     pub fn times(&self) -> (UnixNanos, UnixNanos) {
-        self.columns().map_or_else(Default::default, |columns| columns.times(self.row))
+        match self.columns() {
+            Some(columns) => columns.times(self.row),
+            None => (self.start(), self.end()),
+        }
+    }
+
+    /// Start.
+    pub fn start(&self) -> UnixNanos {
+        match self.columns() {
+            Some(columns) => columns.times(self.row).0,
+            None => UnixNanos(last_number(self.bytes(), 7).unwrap_or(0)),
+        }
+    }
+
+    /// End.
+    pub fn end(&self) -> UnixNanos {
+        match self.columns() {
+            Some(columns) => columns.times(self.row).1,
+            None => UnixNanos(last_number(self.bytes(), 8).unwrap_or(0)),
+        }
+    }
+
+    /// Name as it stands on the wire; valid UTF-8 is not promised.
+    pub fn name_bytes(&self) -> &'a [u8] {
+        let Some(columns) = self.columns() else { return last_bytes(self.bytes(), 5).unwrap_or_default() };
+        let (offset, length) = (columns.name_offset[self.row as usize], columns.name_length[self.row as usize]);
+        Piece { offset, length }.of(self.request.body())
     }
 
     /// Name; bytes that are not UTF-8 are replaced.
     pub fn name(&self) -> Cow<'a, str> {
-        let piece = self.columns().map_or_else(Piece::default, |columns| Piece {
-            offset: columns.name_offset[self.row as usize],
-            length: columns.name_length[self.row as usize],
-        });
-        String::from_utf8_lossy(piece.of(self.request.body()))
+        String::from_utf8_lossy(self.name_bytes())
+    }
+
+    /// `SpanKind` as its number.
+    pub fn kind(&self) -> i32 {
+        last_number(self.bytes(), 6).unwrap_or(0) as i32
+    }
+
+    /// W3C flags and OTLP's extra bits.
+    pub fn flags(&self) -> u32 {
+        match self.columns() {
+            Some(columns) => columns.flags[self.row as usize],
+            None => last_number(self.bytes(), 16).unwrap_or(0) as u32,
+        }
+    }
+
+    /// `Status.code` as its number.
+    pub fn status_code(&self) -> i32 {
+        merged_numbers(self.bytes(), 15, 3).unwrap_or(0) as i32
     }
 
     /// W3C `tracestate`; the last one, as protobuf merges.
@@ -161,12 +213,32 @@ impl<'a> ScopeView<'a> {
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of_pieces(self.body, self.pieces, 1, 3)
     }
+
+    /// How many attributes the SDK left out.
+    pub fn dropped_attributes_count(&self) -> u32 {
+        wrapped_number(self.body, self.pieces, 1, 4)
+    }
+
+    /// Schema of the scope's spans.
+    pub fn schema_url(&self) -> &'a [u8] {
+        piece_bytes(self.body, self.pieces, 3)
+    }
 }
 
 impl<'a> ResourceView<'a> {
     /// Attributes of the resource.
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of_pieces(self.body, self.pieces, 1, 1)
+    }
+
+    /// How many attributes the SDK left out.
+    pub fn dropped_attributes_count(&self) -> u32 {
+        wrapped_number(self.body, self.pieces, 1, 2)
+    }
+
+    /// Schema of the resource.
+    pub fn schema_url(&self) -> &'a [u8] {
+        piece_bytes(self.body, self.pieces, 3)
     }
 }
 
@@ -287,6 +359,39 @@ fn last_bytes(message: &[u8], wanted: u32) -> Option<&[u8]> {
     last
 }
 
+/// An id of exactly `N` bytes; zero when it is absent or of another length, as the scan reads it.
+fn id_bytes<const N: usize>(message: &[u8], number: u32) -> [u8; N] {
+    last_bytes(message, number).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
+}
+
+/// The last field `wanted` that holds a number of any width.
+fn last_number(message: &[u8], wanted: u32) -> Option<u64> {
+    let mut cursor = Cursor::new(message);
+    let mut last = None;
+    while let Some((number, field)) = cursor.next_field() {
+        if number == wanted {
+            last = match field {
+                Field::Varint(value) | Field::Fixed64(value) => Some(value),
+                Field::Fixed32(value) => Some(value.into()),
+                _ => last,
+            };
+        }
+    }
+    last
+}
+
+/// The last number `inner` over all messages in field `outer`, as protobuf merges them.
+fn merged_numbers(message: &[u8], outer: u32, inner: u32) -> Option<u64> {
+    let mut cursor = Cursor::new(message);
+    let mut last = None;
+    while let Some((number, field)) = cursor.next_field() {
+        if let (true, Field::Length(bytes)) = (number == outer, field) {
+            last = last_number(bytes, inner).or(last);
+        }
+    }
+    last
+}
+
 fn wrapped_bytes<'a>(body: &'a [u8], pieces: &[Piece], wrapper: u32, wanted: u32) -> &'a [u8] {
     let mut last: &[u8] = b"";
     for piece in pieces {
@@ -297,4 +402,14 @@ fn wrapped_bytes<'a>(body: &'a [u8], pieces: &[Piece], wrapper: u32, wanted: u32
         }
     }
     last
+}
+
+/// The last number `wanted` over all messages in the pieces of field `wrapper`.
+fn wrapped_number(body: &[u8], pieces: &[Piece], wrapper: u32, wanted: u32) -> u32 {
+    pieces.iter().filter_map(|piece| merged_numbers(piece.of(body), wrapper, wanted)).next_back().unwrap_or(0) as u32
+}
+
+/// The bytes of the last piece that is field `wanted`.
+fn piece_bytes<'a>(body: &'a [u8], pieces: &[Piece], wanted: u32) -> &'a [u8] {
+    pieces.iter().filter_map(|piece| last_bytes(piece.of(body), wanted)).next_back().unwrap_or_default()
 }

@@ -61,6 +61,12 @@ impl ManualClock {
         Self { mono: AtomicU64::new(0), wall: AtomicU64::new(wall.0) }
     }
 
+    /// Sets both clocks.
+    pub fn set(&self, now: Now) {
+        self.mono.store(now.mono.0, Ordering::Relaxed);
+        self.wall.store(now.wall.0, Ordering::Relaxed);
+    }
+
     /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);

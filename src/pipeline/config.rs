@@ -7,7 +7,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Clock, Component, ComponentId, Consumer, Consumers, Health, Kind, Ledger, PipelineId, Processor};
+use super::{
+    Clock, Component, ComponentId, Consumer, Consumers, DecisionLog, Health, Kind, Ledger, PipelineId, Processor,
+    StateFile,
+};
+use crate::config::Gates;
 use crate::metrics::Metrics;
 use crate::model::{MemoryAccount, Signal};
 
@@ -28,6 +32,10 @@ pub struct Settings {
     pub account: MemoryAccount,
     /// Shards for processors that keep state by trace: one a core.
     pub shards: NonZeroUsize,
+    /// Feature gates of the Collector.
+    pub gates: Arc<Gates>,
+    /// Where samplers remember their decisions; nothing when nobody will ask.
+    pub decisions: Option<Arc<DecisionLog>>,
 }
 
 impl fmt::Debug for Settings {
@@ -91,6 +99,8 @@ pub enum Shape {
 pub struct BuiltProcessor {
     /// How it wants to be driven.
     pub shape: Shape,
+    /// What it learns and where that is kept over a restart.
+    pub state: Option<StateFile>,
 }
 
 /// The checked config of a processor.
@@ -163,10 +173,18 @@ pub trait PipelineView: Send + Sync {
 pub struct ExtensionContext {
     /// The running service.
     pub view: Arc<dyn PipelineView>,
+    /// What samplers decided; there when some extension asked for it by
+    /// [`ExtensionConfig::decisions_remembered`].
+    pub decisions: Option<Arc<DecisionLog>>,
 }
 
 /// The checked config of an extension.
 pub trait ExtensionConfig: Send + Sync {
+    /// How many decisions of each sampler it wants remembered.
+    fn decisions_remembered(&self) -> usize {
+        0
+    }
+
     /// What it takes hold of at start.
     fn listens(&self) -> Vec<Listens> {
         Vec::new()

@@ -20,6 +20,8 @@ pub enum DropReason {
     TooEarly,
     /// Pending at shutdown with `drop_pending_traces_on_shutdown`.
     PendingAtShutdown,
+    /// Of a new trace that a sampler's overload valve turned away.
+    Overload,
     /// The backend refused for good.
     Rejected,
     /// Retried until `max_elapsed_time`, or once with retry off.
@@ -41,6 +43,7 @@ impl DropReason {
             Self::TraceTooLarge => "trace_too_large",
             Self::TooEarly => "dropped_too_early",
             Self::PendingAtShutdown => "pending_at_shutdown",
+            Self::Overload => "overload",
             Self::Rejected => "rejected_by_backend",
             Self::RetriesExhausted => "retries_exhausted",
             Self::ShutdownDeadline => "shutdown_deadline",

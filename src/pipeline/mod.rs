@@ -8,11 +8,14 @@ mod clock;
 mod component;
 mod config;
 mod consumer;
+mod decision_log;
 mod driver;
 mod error;
+mod explanation;
 mod exporter;
 mod fanout;
 mod id;
+mod learned;
 mod ledger;
 mod processor;
 
@@ -23,10 +26,13 @@ pub use config::{
     PipelineView, ProcessorConfig, ReceiverConfig, Settings, Shape,
 };
 pub use consumer::{BoxFuture, Consumer, Consumers};
+pub use decision_log::{DecisionLog, DecisionSource, Explains, ShapeTraffic};
 pub use driver::{Detached, Driven, Inline, split_by_shard};
 pub use error::{Code, ConsumeError};
+pub use explanation::{decision_json, explain, operation, shape_json, short, timestamp};
 pub use exporter::Exporter;
 pub use fanout::FanOut;
 pub use id::{ComponentId, IdError, Kind, PipelineId};
+pub use learned::{Learned, Remembering, StateFile};
 pub use ledger::{DropReason, Held, Ledger, LedgerReading};
 pub use processor::{Output, Processor};

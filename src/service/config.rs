@@ -4,11 +4,12 @@
 //! still counts as configured for the pipelines that name it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::own_telemetry::TelemetryConfig;
 use super::registry::{self, Decode};
 use super::{advice, connections, pipelines};
-use crate::config::{Location, Node, Report, Section, Value};
+use crate::config::{Gates, Location, Node, Report, Section, Value};
 use crate::pipeline::{
     ComponentId, Connector, ExporterConfig, ExtensionConfig, Kind, Listens, PipelineId, ProcessorConfig, ReceiverConfig,
 };
@@ -32,6 +33,8 @@ pub struct ServiceConfig {
     pub pipelines: BTreeMap<PipelineId, PipelineConfig>,
     /// What the process says about itself.
     pub telemetry: TelemetryConfig,
+    /// Feature gates of the Collector that are on or off.
+    pub gates: Arc<Gates>,
     /// Where each component stands in the file, for messages at later stages.
     pub places: BTreeMap<(Kind, ComponentId), Location>,
 }

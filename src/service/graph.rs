@@ -10,8 +10,8 @@ use super::status::{Built, Status};
 use crate::metrics::Metrics;
 use crate::model::{MemoryAccount, Signal};
 use crate::pipeline::{
-    BuildError, BuiltExporter, Clock, Component, ComponentId, Consumer, Consumers, Detached, ExtensionContext, FanOut,
-    Inline, Kind, Ledger, PipelineId, Settings, Shape,
+    BuildError, BuiltExporter, Clock, Component, ComponentId, Consumer, Consumers, DecisionLog, Detached,
+    ExtensionContext, FanOut, Inline, Kind, Ledger, PipelineId, Remembering, Settings, Shape,
 };
 
 /// Why a valid file could not be built.
@@ -69,8 +69,16 @@ impl Graph {
     /// When a component refuses its config, or a pipeline names what is not there.
     pub fn build(config: &ServiceConfig, environment: &Environment) -> Result<Self, GraphError> {
         let status = Arc::new(Status::default());
-        let mut builder =
-            Builder { config, environment, exporters: BTreeMap::new(), entries: BTreeMap::new(), parts: Vec::new() };
+        let wanted = config.extension_order.iter().filter_map(|id| config.extensions.get(id));
+        let remembered = wanted.map(|extension| extension.decisions_remembered()).max().unwrap_or(0);
+        let mut builder = Builder {
+            config,
+            environment,
+            decisions: (remembered > 0).then(|| Arc::new(DecisionLog::new(remembered))),
+            exporters: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            parts: Vec::new(),
+        };
         builder.extensions(&status)?;
         builder.exporters()?;
         for pipeline in config.pipelines.keys() {
@@ -94,6 +102,7 @@ impl Graph {
 struct Builder<'a> {
     config: &'a ServiceConfig,
     environment: &'a Environment,
+    decisions: Option<Arc<DecisionLog>>,
     exporters: BTreeMap<ComponentId, Consumers>,
     entries: BTreeMap<PipelineId, Arc<dyn Consumer>>,
     parts: Vec<Part>,
@@ -102,13 +111,14 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn settings(&self, kind: Kind, id: &ComponentId) -> Settings {
         let Environment { clock, metrics, ledger, account, shards } = self.environment.clone();
-        Settings { kind, id: id.clone(), clock, metrics, ledger, account, shards }
+        let (gates, decisions) = (self.config.gates.clone(), self.decisions.clone());
+        Settings { kind, id: id.clone(), clock, metrics, ledger, account, shards, gates, decisions }
     }
 
     fn extensions(&mut self, status: &Arc<Status>) -> Result<(), GraphError> {
         for id in &self.config.extension_order {
             let Some(config) = self.config.extensions.get(id) else { continue };
-            let context = ExtensionContext { view: status.clone() };
+            let context = ExtensionContext { view: status.clone(), decisions: self.decisions.clone() };
             let extension = config
                 .build(&self.settings(Kind::Extension, id), context)
                 .map_err(|source| failed(Kind::Extension, id, source))?;
@@ -207,6 +217,10 @@ impl Builder<'_> {
         let (consumer, component) = match built.shape {
             Shape::Inline(processor) => Inline::drive(processor, next, &settings, pipeline.signal),
             Shape::Detached(processors) => Detached::drive(processors, next, &settings, pipeline.signal),
+        };
+        let component = match built.state {
+            Some(state) => Remembering::wrap(component, state, settings.clock.clone()),
+            None => component,
         };
         self.parts.push((Kind::Processor, id.clone(), component));
         Ok(consumer)

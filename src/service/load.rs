@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::config::{self, ServiceConfig};
 use crate::config::{Inputs, Node, Providers, Report, Resolved, Sources, resolve};
@@ -53,11 +54,12 @@ pub fn load(
 
 /// Loads with everything that the command line may say.
 pub fn load_inputs(inputs: Inputs<'_>) -> Loaded {
-    let Resolved { root, mut report, sources } = resolve(inputs);
+    let Resolved { root, mut report, sources, gates } = resolve(inputs);
     let Some(root) = root else {
         return Loaded { config: None, root: None, report, sources, stage: Stage::Resolve };
     };
-    let config = config::decode(&root, &mut report);
+    let mut config = config::decode(&root, &mut report);
+    config.gates = Arc::new(gates);
     let config = Some(config).filter(|_| !report.has_errors());
     Loaded { config, root: Some(root), report, sources, stage: Stage::Decode }
 }

@@ -51,6 +51,8 @@ pub(crate) fn settings_at(ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Setting
         ledger,
         account: MemoryAccount::default(),
         shards: std::num::NonZeroUsize::MIN,
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn settings() -> Settings {
         ledger: Arc::new(Ledger::default()),
         account: MemoryAccount::default(),
         shards: NonZeroUsize::new(2).unwrap(),
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 

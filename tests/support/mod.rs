@@ -32,6 +32,8 @@ pub fn settings(id: &str) -> Settings {
         ledger: Arc::new(Ledger::default()),
         account: MemoryAccount::default(),
         shards: NonZeroUsize::MIN,
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) fn settings() -> Settings {
         ledger: Arc::new(Ledger::default()),
         account: MemoryAccount::default(),
         shards: NonZeroUsize::MIN,
+        gates: Arc::default(),
+        decisions: None,
     }
 }
 

@@ -70,7 +70,7 @@ pub fn decode(section: &mut Section<'_>) -> Config {
 impl ProcessorConfig for Config {
     fn build(&self, settings: &Settings, _pipeline: &PipelineId) -> Result<BuiltProcessor, BuildError> {
         let processor = BatchProcessor::new(self.clone(), settings);
-        Ok(BuiltProcessor { shape: Shape::Detached(vec![Box::new(processor)]) })
+        Ok(BuiltProcessor { shape: Shape::Detached(vec![Box::new(processor)]), state: None })
     }
 }
 

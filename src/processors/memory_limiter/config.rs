@@ -92,7 +92,7 @@ impl ProcessorConfig for Config {
             })?,
         };
         let limiter = MemoryLimiter::new(self.soft_limit_bytes(total), settings);
-        Ok(BuiltProcessor { shape: Shape::Inline(Box::new(limiter)) })
+        Ok(BuiltProcessor { shape: Shape::Inline(Box::new(limiter)), state: None })
     }
 }
 

@@ -19,9 +19,10 @@ pub struct MemoryLimiter {
 }
 
 impl MemoryLimiter {
-    /// Refuses while more than `soft_limit_bytes` are held.
+    /// Refuses while more than `soft_limit_bytes` are held, and tells the account so.
     pub fn new(soft_limit_bytes: u64, settings: &Settings) -> Self {
         let id = settings.id.to_string();
+        settings.account.lower_limit(soft_limit_bytes);
         Self {
             account: settings.account.clone(),
             soft_limit_bytes,
@@ -72,6 +73,8 @@ mod tests {
             ledger: Arc::new(Ledger::default()),
             account: MemoryAccount::default(),
             shards: NonZeroUsize::MIN,
+            gates: Arc::default(),
+            decisions: None,
         };
         (MemoryLimiter::new(limit, &settings), settings)
     }

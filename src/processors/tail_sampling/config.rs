@@ -120,6 +120,6 @@ impl ProcessorConfig for Config {
         let samplers = (0..shards.get())
             .map(|_| Box::new(TailSampler::new(self, settings, shards)) as Box<dyn Processor>)
             .collect();
-        Ok(BuiltProcessor { shape: Shape::Detached(samplers) })
+        Ok(BuiltProcessor { shape: Shape::Detached(samplers), state: None })
     }
 }
