@@ -20,6 +20,7 @@ pub mod timing;
 
 pub mod wire;
 pub mod config;
+pub mod ottl;
 
 pub mod net;
 pub mod pipeline;
