@@ -1,9 +1,10 @@
 //! Writing a batch: whole requests go out as they came; selected rows are copied under re-framed
-//! resource and scope headers. A span's bytes are never changed.
+//! resource and scope headers. A span's bytes are never changed here; what is written in their
+//! stead comes from outside, by [`Contents`].
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::model::{Batch, Index, Part, Piece, varint_len};
+use crate::model::{Batch, Index, Part, Piece, put_varint, varint_len};
 
 /// An OTLP request message in chunks; protobuf messages of one type join by standing in a row.
 #[derive(Clone, Debug, Default)]
@@ -69,12 +70,15 @@ pub fn encoded_len(batch: &Batch) -> u64 {
 
 /// Told where each thing lands while a part is written.
 pub(super) trait Placed {
-    /// A resource, whose own fields are written from `at` on.
+    /// A resource, whose own fields are written from `at` on; only their lengths count.
     fn resource(&mut self, pieces: &[Piece], at: usize);
     /// A scope of the latest resource, whose own fields are written from `at` on.
     fn scope(&mut self, pieces: &[Piece], at: usize);
-    /// A row, whose message is written at `at`.
-    fn row(&mut self, row: u32, at: usize);
+    /// A row of the latest scope, whose message is written at `at`.
+    fn row(&mut self, length: u32, at: usize);
+    /// The latest row is a span that was changed: where its name begins in the message, when it
+    /// has one, and whether it has a `trace_state`, if that is not as it was.
+    fn changed(&mut self, name: u32, has_trace_state: Option<bool>);
     /// A field of the request itself.
     fn rest(&mut self, piece: Piece, at: usize);
 }
@@ -83,7 +87,83 @@ impl Placed for () {
     fn resource(&mut self, _: &[Piece], _: usize) {}
     fn scope(&mut self, _: &[Piece], _: usize) {}
     fn row(&mut self, _: u32, _: usize) {}
+    fn changed(&mut self, _: u32, _: Option<bool>) {}
     fn rest(&mut self, _: Piece, _: usize) {}
+}
+
+/// What a part's scopes and rows hold when they are written. Both are measured first, in order,
+/// and then written in the same order.
+pub(super) trait Contents {
+    /// Bytes of a row's message.
+    fn row_len(&mut self, row: u32) -> u64;
+    /// Bytes of a scope's own fields.
+    fn scope_len(&mut self, scope: u32) -> u64;
+    /// Appends a scope's own fields.
+    fn put_scope(&mut self, scope: u32, out: &mut Vec<u8>, placed: &mut impl Placed);
+    /// Appends rows of the latest scope, each with its header.
+    fn put_rows(&mut self, rows: impl Iterator<Item = u32>, out: &mut Vec<u8>, placed: &mut impl Placed);
+}
+
+/// Scopes and rows as the request holds them.
+struct AsTheyStand<'a> {
+    index: &'a Index,
+    body: &'a [u8],
+}
+
+impl Contents for AsTheyStand<'_> {
+    #[inline]
+    fn row_len(&mut self, row: u32) -> u64 {
+        self.index.items.length[row as usize].into()
+    }
+
+    fn scope_len(&mut self, scope: u32) -> u64 {
+        total(self.index.scope_pieces(scope))
+    }
+
+    fn put_scope(&mut self, scope: u32, out: &mut Vec<u8>, placed: &mut impl Placed) {
+        let pieces = self.index.scope_pieces(scope);
+        placed.scope(pieces, out.len());
+        pieces.iter().for_each(|piece| out.extend_from_slice(piece.of(self.body)));
+    }
+
+    fn put_rows(&mut self, rows: impl Iterator<Item = u32>, out: &mut Vec<u8>, placed: &mut impl Placed) {
+        let mut run = Run::new(self.body);
+        rows.for_each(|row| run.put(self.index.item(row), out, placed));
+        run.finish(out);
+    }
+}
+
+/// Rows that stand back to back in the body, which are copied together.
+pub(super) struct Run<'a> {
+    body: &'a [u8],
+    range: std::ops::Range<usize>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self { body, range: 0..0 }
+    }
+
+    /// Appends the row that stands at `item`, or notes that the run goes on.
+    #[inline]
+    pub(super) fn put(&mut self, item: Piece, out: &mut Vec<u8>, placed: &mut impl Placed) {
+        let (offset, length) = (item.offset as usize, item.length as usize);
+        // No more than a minimal header stands between them: then it is that header.
+        if self.range.end + field_len(length as u64) as usize - length == offset && !self.range.is_empty() {
+            placed.row(item.length, out.len() + offset - self.range.start);
+            self.range.end = offset + length;
+            return;
+        }
+        self.finish(out);
+        put_header(out, 2, length as u64);
+        placed.row(item.length, out.len());
+        self.range = offset..offset + length;
+    }
+
+    /// Appends what the run holds, and ends it.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.body[std::mem::take(&mut self.range)]);
+    }
 }
 
 /// What a part will look like when it is written: which scopes, and how long everything is.
@@ -107,31 +187,37 @@ struct Group {
 }
 
 /// Bytes of a field with a message of this length; every field here has a tag of one byte.
-const fn field_len(length: u64) -> u64 {
+pub(super) const fn field_len(length: u64) -> u64 {
     1 + varint_len(length) as u64 + length
 }
 
-fn total(pieces: &[Piece]) -> u64 {
+pub(super) fn total(pieces: &[Piece]) -> u64 {
     pieces.iter().map(|piece| u64::from(piece.length)).sum()
 }
 
 impl Layout {
     /// Measures a part.
     pub(super) fn of(part: &Part) -> Self {
+        let (index, body) = (part.request.index(), part.request.body());
+        Self::measure(part, &mut AsTheyStand { index, body })
+    }
+
+    /// Measures a part with other contents.
+    pub(super) fn measure(part: &Part, contents: &mut impl Contents) -> Self {
         let index = part.request.index();
         let mut layout = Self { resources: Vec::new(), scopes: Vec::new(), length: total(&index.rest) };
-        let (lengths, scopes) = (&*index.items.length, &*index.items.scope);
+        let scopes: &[u32] = &index.items.scope;
         let mut open: Option<Group> = None;
         for row in part.rows() {
             let number = scopes[row as usize];
-            let length = field_len(lengths[row as usize].into());
+            let length = field_len(contents.row_len(row));
             match &mut open {
                 Some(group) if group.number == number => {
                     group.length += length;
                     group.count += 1;
                 }
                 _ => {
-                    let length = length + total(index.scope_pieces(number));
+                    let length = length + contents.scope_len(number);
                     layout.close(index, open.replace(Group { number, length, count: 1 }));
                 }
             }
@@ -162,6 +248,18 @@ impl Layout {
     /// Appends the part that was measured.
     pub(super) fn write(&self, part: &Part, out: &mut Vec<u8>, placed: &mut impl Placed) {
         let (index, body) = (part.request.index(), part.request.body());
+        self.write_contents(part, &mut AsTheyStand { index, body }, out, placed);
+    }
+
+    /// Appends the part that was measured with these contents.
+    pub(super) fn write_contents(
+        &self,
+        part: &Part,
+        contents: &mut impl Contents,
+        out: &mut Vec<u8>,
+        placed: &mut impl Placed,
+    ) {
+        let (index, body) = (part.request.index(), part.request.body());
         for piece in &index.rest {
             placed.rest(*piece, out.len());
             out.extend_from_slice(piece.of(body));
@@ -175,40 +273,15 @@ impl Layout {
             pieces.iter().for_each(|piece| out.extend_from_slice(piece.of(body)));
             for scope in scopes.by_ref().take(resource.count as usize) {
                 put_header(out, 2, scope.length);
-                let pieces = index.scope_pieces(scope.number);
-                placed.scope(pieces, out.len());
-                pieces.iter().for_each(|piece| out.extend_from_slice(piece.of(body)));
-                put_rows(out, index, body, rows.by_ref().take(scope.count as usize), placed);
+                contents.put_scope(scope.number, out, placed);
+                contents.put_rows(rows.by_ref().take(scope.count as usize), out, placed);
             }
         }
     }
 }
 
-/// Appends rows of one scope. Rows that stand back to back in the body are copied together.
-fn put_rows(out: &mut Vec<u8>, index: &Index, body: &[u8], rows: impl Iterator<Item = u32>, placed: &mut impl Placed) {
-    let (offsets, lengths) = (&*index.items.offset, &*index.items.length);
-    let mut run = 0..0;
-    for row in rows {
-        let (offset, length) = (offsets[row as usize] as usize, lengths[row as usize] as usize);
-        // No more than a minimal header stands between them: then it is that header.
-        if run.end + field_len(length as u64) as usize - length == offset && !run.is_empty() {
-            placed.row(row, out.len() + offset - run.start);
-            run.end = offset + length;
-            continue;
-        }
-        out.extend_from_slice(&body[run]);
-        put_header(out, 2, length as u64);
-        placed.row(row, out.len());
-        run = offset..offset + length;
-    }
-    out.extend_from_slice(&body[run]);
-}
-
-fn put_header(out: &mut Vec<u8>, number: u8, mut length: u64) {
+/// Appends tag and length of a field that holds a message; field numbers are below 16.
+pub(super) fn put_header(out: &mut Vec<u8>, number: u8, length: u64) {
     out.push(number << 3 | 2);
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
+    put_varint(out, length);
 }

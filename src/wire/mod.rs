@@ -4,9 +4,13 @@
 //! Invariant: pure. No I/O, no clock, no tokio.
 
 mod compact;
+pub mod csv;
+pub mod foreign;
 mod frame;
+mod index_copy;
 pub mod json;
 mod limits;
+mod rewrite;
 mod scan;
 mod schema;
 pub mod status;
@@ -14,6 +18,7 @@ pub mod status;
 pub use compact::compact;
 pub use frame::{Encoded, encode, encoded_len};
 pub use limits::{Limits, ScanError};
+pub use rewrite::{AttributePatch, ItemPatch, rewrite, rewrite_with_scopes};
 pub use scan::scan;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! bytes that were damaged afterwards.
 
 mod entropy;
+mod rewrite;
 
 use std::sync::Arc;
 

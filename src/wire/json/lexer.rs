@@ -21,6 +21,11 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
+    /// Bytes that were taken.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
     /// An error at the present position.
     pub(super) fn error(&self, message: impl std::fmt::Display) -> JsonError {
         JsonError::at(self.at, message)

@@ -5,6 +5,7 @@
 //! or text, enums as numbers or names, keys in camelCase or snake_case, `null` for a default;
 //! unknown keys are passed over.
 
+mod cut;
 mod lexer;
 mod read;
 mod write;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::cut::{Cut, elements, first, member, probe};
+
 use self::lexer::Lexer;
 use self::read::Reader;
 use super::{Limits, ScanError, encode, scan, schema};
@@ -20,15 +23,30 @@ use crate::model::{Batch, MemoryAccount, Request, Signal};
 
 /// Why text is not an OTLP/JSON request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{}{reason}", self.begin())]
 pub struct JsonError {
-    message: String,
+    position: Option<usize>,
+    reason: String,
     is_too_large: bool,
 }
 
 impl JsonError {
-    fn at(position: usize, message: impl std::fmt::Display) -> Self {
-        Self { message: format!("not OTLP/JSON at byte {position}: {message}"), is_too_large: false }
+    fn at(position: usize, reason: impl std::fmt::Display) -> Self {
+        Self { position: Some(position), reason: reason.to_string(), is_too_large: false }
+    }
+
+    fn begin(&self) -> String {
+        self.position.map_or_else(String::new, |position| format!("not OTLP/JSON at byte {position}: "))
+    }
+
+    /// The byte at which the text is no such JSON; nothing when it is, and holds what it must not.
+    pub fn position(&self) -> Option<usize> {
+        self.position
+    }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Whether the request is well formed but too large.
@@ -39,7 +57,7 @@ impl JsonError {
 
 impl From<ScanError> for JsonError {
     fn from(error: ScanError) -> Self {
-        Self { message: error.to_string(), is_too_large: error.is_too_large() }
+        Self { position: None, reason: error.to_string(), is_too_large: error.is_too_large() }
     }
 }
 
