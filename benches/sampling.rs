@@ -1,9 +1,16 @@
 //! What a span costs in `tail_sampling` and `batch` alone, without sockets: requests of 1,000
 //! spans of about 400 bytes, 10 spans a trace, fresh ids, about a tenth kept, decided after 5 s.
 //!
-//! `cargo bench --bench sampling`
+//! Then what learning adds, with traces as services send them: see `learning`.
+//!
+//! ```text
+//! cargo bench --bench sampling                       everything
+//! cargo bench --bench sampling -- learning           only what learning adds
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its numbers")]
+
+mod learning;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,10 +25,15 @@ use tailwater::model::{Batch, Instant, MemoryAccount, Now, Signal, UnixNanos};
 use tailwater::pipeline::{
     Clock, ComponentId, Kind, Ledger, ManualClock, PipelineId, Processor, ProcessorConfig, Settings, Shape, SystemClock,
 };
-use tailwater::processors::tail_sampling::policy::{PolicyConfig, PolicyKind, latency, probabilistic, status_code};
+use tailwater::processors::tail_sampling::policy::{
+    PolicyConfig, PolicyKind, latency, probabilistic, status_code, string_attribute,
+};
 use tailwater::processors::{batch, tail_sampling};
 use tailwater::telemetry::Metrics;
 use tailwater::wire::{Limits, scan};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SPANS_PER_REQUEST: usize = 1_000;
 const SPANS_PER_TRACE: usize = 10;
@@ -86,14 +98,14 @@ fn with_ids(template: &[u8], places: &[usize], request: u64) -> Bytes {
     body.into()
 }
 
-fn policies() -> Vec<PolicyConfig> {
+fn policies(base: f64) -> Vec<PolicyConfig> {
     let policy = |name: &str, kind| PolicyConfig { name: name.to_owned(), kind };
     vec![
         policy("errors", PolicyKind::StatusCode(status_code::Config { statuses: 4 })),
         policy("slow", PolicyKind::Latency(latency::Config { threshold_ms: 500, upper_threshold_ms: 0 })),
         policy(
             "base",
-            PolicyKind::Probabilistic(probabilistic::Config { sampling_percentage: 8.0, ..Default::default() }),
+            PolicyKind::Probabilistic(probabilistic::Config { sampling_percentage: base, ..Default::default() }),
         ),
     ]
 }
@@ -115,13 +127,27 @@ struct Spent {
     batch: u64,
 }
 
-fn run(name: &str, template: &[u8], split: bool) {
+/// Policies that read attributes: every attribute of every span, and nothing matches.
+fn attribute_policies(is_regex: bool) -> Vec<PolicyConfig> {
+    let config = string_attribute::Config {
+        key: "server.address".to_owned(),
+        values: vec!["checkout".to_owned()],
+        enabled_regex_matching: is_regex,
+        cache_max_size: 128,
+        invert_match: false,
+    };
+    let mut policies = policies(8.0);
+    policies.push(PolicyConfig { name: "text".to_owned(), kind: PolicyKind::StringAttribute(config) });
+    policies
+}
+
+fn run(name: &str, template: &[u8], split: bool, policies: Vec<PolicyConfig>) {
     let settings = settings();
     let clock = SystemClock::new();
     let config = tail_sampling::Config {
         decision_wait: Duration::from_secs(5),
         num_traces: 2_000_000,
-        policies: policies(),
+        policies,
         ..tail_sampling::Config::default()
     };
     let mut sampler = one(&config, &settings);
@@ -174,7 +200,13 @@ fn run(name: &str, template: &[u8], split: bool) {
 }
 
 fn main() {
-    run("neighbouring spans", &template(0, false), false);
-    run("each trace in two requests", &template(0, false), true);
-    run("interleaved spans", &template(0, true), false);
+    if std::env::args().any(|argument| argument == "learning") {
+        return learning::run();
+    }
+    run("neighbouring spans", &template(0, false), false, policies(8.0));
+    run("each trace in two requests", &template(0, false), true, policies(8.0));
+    run("interleaved spans", &template(0, true), false, policies(8.0));
+    run("with string_attribute", &template(0, false), false, attribute_policies(false));
+    run("the same by regexp", &template(0, false), false, attribute_policies(true));
+    learning::run();
 }

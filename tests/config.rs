@@ -61,6 +61,19 @@ fn good_files_load() {
 }
 
 #[test]
+fn the_files_that_are_shipped_load_without_a_word() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|word| word == "yaml")).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let path = path.to_str().unwrap().to_owned();
+        let loaded = load(std::slice::from_ref(&path), &[], &variable, &read_file);
+        assert!(loaded.config.is_some() && loaded.report.problems().is_empty(), "{path}: {}", shown(&loaded));
+    }
+}
+
+#[test]
 fn bad_files_are_refused_with_the_text_beside_them() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = Vec::new();

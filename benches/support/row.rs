@@ -41,6 +41,7 @@ pub(crate) enum Pipeline {
     Nop,
     PassThrough,
     TailSampling,
+    Adaptive,
 }
 
 /// A limit on a measured number.
@@ -98,8 +99,14 @@ pub(crate) const ROWS: &[Row] = &[
         bars: &[Bar::NanosPerSpan(540.0)],
     },
     Row {
+        name: "tail-adaptive",
+        title: "the same with `adaptive`, about as much kept",
+        work: Work::Flow(flow(Protocol::Grpc, Compression::None, Pipeline::Adaptive)),
+        bars: &[Bar::NanosPerSpan(600.0)],
+    },
+    Row {
         name: "tail-split",
-        title: "the same, each trace in two requests",
+        title: "`tail_sampling` as above, each trace in two requests",
         work: Work::Flow(Flow { split: true, ..flow(Protocol::Grpc, Compression::None, Pipeline::TailSampling) }),
         bars: &[Bar::NanosPerSpan(590.0)],
     },
@@ -139,6 +146,7 @@ impl Row {
             Work::Flow(Flow { pipeline: Pipeline::Nop, .. }) => ("", "  nop:\n".to_owned()),
             Work::Flow(Flow { pipeline: Pipeline::PassThrough, .. }) => ("", exporter(parts, false)),
             Work::Flow(Flow { pipeline: Pipeline::TailSampling, .. }) => (TAIL_SAMPLING, exporter(parts, true)),
+            Work::Flow(Flow { pipeline: Pipeline::Adaptive, .. }) => (ADAPTIVE, exporter(parts, true)),
             Work::Overload => (OVERLOAD, exporter(parts, true)),
             Work::Waiting => (WAITING, "  nop:\n".to_owned()),
         };
@@ -194,6 +202,18 @@ const TAIL_SAMPLING: &str = "  tail_sampling:
       - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
       - {name: slow, type: latency, latency: {threshold_ms: 395}}
       - {name: base, type: probabilistic, probabilistic: {sampling_percentage: 8}}
+  batch:
+";
+
+/// A Collector has no such policy.
+const ADAPTIVE: &str = "  tail_sampling:
+    decision_wait: 5s
+    num_traces: 3000000
+    policies:
+      - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+      - {name: slow, type: latency, latency: {threshold_ms: 395}}
+      - {name: base, type: probabilistic, probabilistic: {sampling_percentage: 4}}
+      - {name: learn, type: adaptive, adaptive: {sampling_percentage: 4}}
   batch:
 ";
 

@@ -59,7 +59,7 @@ impl Settings {
     }
 
     async fn flow(&self, row: &Row, flow: Flow) -> Result<Measured, String> {
-        let samples_tails = flow.pipeline == Pipeline::TailSampling;
+        let samples_tails = matches!(flow.pipeline, Pipeline::TailSampling | Pipeline::Adaptive);
         let manner = Manner { counts_spans: samples_tails, ..Manner::default() };
         let plan = Plan { rate: flow.rate, shape: Shape { split: flow.split, ..Shape::default() }, ..plan(flow) };
         let stage = self.start(row, plan, manner).await?;

@@ -11,13 +11,18 @@ use crate::{exporters, extensions, processors, receivers};
 
 const ALL: &[Signal] = &Signal::ALL;
 const TRACES: &[Signal] = &[Signal::Traces];
+const TRACES_AND_LOGS: &[Signal] = &[Signal::Traces, Signal::Logs];
 
 /// The table, by kind and then by name. Deprecated names follow by [`Entry::alias`].
 pub static COMPONENTS: &[Entry] = &[
     receiver("nop", ALL, Stability::Beta, |section| Box::new(receivers::nop::Config::decode(section))),
     receiver("otlp", ALL, Stability::Beta, |section| Box::new(receivers::otlp::decode(section))),
     processor("batch", ALL, Stability::Beta, |section| Box::new(processors::batch::decode(section))),
+    processor("groupbytrace", TRACES, Stability::Beta, |section| Box::new(processors::groupbytrace::decode(section))),
     processor("memory_limiter", ALL, Stability::Beta, |section| Box::new(processors::memory_limiter::decode(section))),
+    processor("probabilistic_sampler", TRACES_AND_LOGS, Stability::Beta, |section| {
+        Box::new(processors::probabilistic_sampler::decode(section))
+    }),
     processor("tail_sampling", TRACES, Stability::Beta, |section| Box::new(processors::tail_sampling::decode(section))),
     connector("forward", ALL, Stability::Beta, |section| Box::new(forward::Config::decode(section))),
     exporter("debug", ALL, Stability::Beta, |section| Box::new(exporters::debug::Config::decode(section))),
@@ -30,6 +35,7 @@ pub static COMPONENTS: &[Entry] = &[
         .alias(&["otlp"]),
     exporter("otlp_http", ALL, Stability::Beta, |section| Box::new(exporters::otlp_http::Config::decode(section)))
         .alias(&["otlphttp"]),
+    extension("admin", Stability::Beta, |section| Box::new(extensions::admin::decode(section))),
     extension("health_check", Stability::Beta, |section| Box::new(extensions::health_check::decode(section))),
     extension("pprof", Stability::Beta, |section| Box::new(extensions::pprof::decode(section))),
     extension("zpages", Stability::Beta, |section| Box::new(extensions::zpages::decode(section))),

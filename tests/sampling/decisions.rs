@@ -1,14 +1,18 @@
 //! Decisions one by one: late spans, eviction, precedence, counts.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use proptest::prelude::*;
 use prost::Message;
-use tailwater::model::Signal;
+use tailwater::config::Gates;
+use tailwater::model::{Batch, Signal};
 use tailwater::pipeline::{ComponentId, DropReason};
-use tailwater::processors::tail_sampling::policy::{PolicyKind, latency, span_count, status_code};
-use tailwater::processors::tail_sampling::{Config, TailSampler};
+use tailwater::processors::tail_sampling::policy::{PolicyKind, composite, latency, span_count, status_code};
+use tailwater::processors::tail_sampling::{Config, SamplingStrategy, TailSampler};
 
 use crate::driver::{Driver, settings};
 use crate::spans::{Span, config, id_of, kept_traces, plain, policy, request, sampler};
@@ -218,4 +222,122 @@ fn a_flood_of_new_traces_is_evicted_and_counted() {
     driver.sleep(Duration::from_secs(3));
     assert_eq!(kept_traces(&driver).len(), 10);
     assert_eq!(dropped(&driver, DropReason::TooEarly), 400 * 250 - 10);
+}
+
+#[test]
+fn spans_are_counted_by_policy_where_the_gate_asks_for_it() {
+    for is_on in [false, true] {
+        let mut settings = settings();
+        let mut gates = Gates::default();
+        gates.set("processor.tailsamplingprocessor.metricstatcountspanssampled", is_on);
+        settings.gates = Arc::new(gates);
+        let sampler = TailSampler::new(&config(vec![errors()]), &settings, NonZeroUsize::MIN);
+        let mut driver = Driver::new(Box::new(sampler), settings);
+        driver.send(&request(&[Span { status: 2, ..plain(1) }, plain(1), plain(2)]), None).unwrap();
+        driver.stop();
+        let text = driver.settings.metrics.encode();
+        let name = "otelcol_processor_tail_sampling_count_spans_sampled_total";
+        for (labels, count) in [
+            ("sampled=\"true\",decision=\"sampled\",policy=\"0\"", 2),
+            ("sampled=\"false\",decision=\"not_sampled\",policy=\"0\"", 1),
+        ] {
+            assert_eq!(text.contains(&format!("{name}{{{labels}}} {count}\n")), is_on, "{text}");
+        }
+    }
+}
+
+fn ingest(kinds: Vec<PolicyKind>) -> Config {
+    Config { sampling_strategy: SamplingStrategy::SpanIngest, ..config(kinds) }
+}
+
+#[test]
+fn with_span_ingest_a_trace_leaves_when_its_spans_match_and_late_ones_follow() {
+    let mut driver = sampler(&ingest(vec![errors()]));
+    driver.send(&request(&[plain(1), plain(2)]), None).unwrap();
+    assert_eq!((driver.out.len(), driver.processor.held_items()), (0, 2));
+    driver.send(&request(&[Span { status: 2, ..plain(1) }]), None).unwrap();
+    assert_eq!(kept_traces(&driver), [id_of(1)].into());
+    assert_eq!(driver.out.iter().map(Batch::item_count).sum::<u64>(), 2, "what waited leaves too");
+    driver.send(&request(&[plain(1)]), None).unwrap();
+    assert_eq!(driver.out.iter().map(Batch::item_count).sum::<u64>(), 3);
+    driver.sleep(Duration::from_secs(3));
+    assert_eq!((driver.processor.held_items(), dropped(&driver, DropReason::NotSampled)), (0, 1));
+    driver.send(&request(&[Span { status: 2, ..plain(2) }]), None).unwrap();
+    assert_eq!(dropped(&driver, DropReason::LateNotSampled), 1, "nothing is asked after the end");
+    let text = driver.settings.metrics.encode();
+    assert!(
+        text.contains("global_count_traces_sampled_total{sampled=\"false\",decision=\"not_sampled\"} 1\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn with_span_ingest_a_drop_is_at_once() {
+    let drop = PolicyKind::Drop(vec![policy("errors", errors())]);
+    let mut driver = sampler(&ingest(vec![PolicyKind::AlwaysSample, drop]));
+    driver.send(&request(&[plain(1), Span { status: 2, ..plain(2) }]), None).unwrap();
+    assert_eq!((driver.processor.held_items(), dropped(&driver, DropReason::NotSampled)), (1, 1));
+    driver.stop();
+    assert_eq!((driver.out.len(), dropped(&driver, DropReason::NotSampled)), (0, 2));
+}
+
+/// A trace that comes, is evicted and comes again within one request has the size of what came
+/// again.
+#[test]
+fn a_trace_that_came_back_within_a_request_is_measured_once() {
+    let spans = [plain(1), plain(2), plain(1)];
+    let alone = request(&spans[..1]).len() as u64;
+    let sizes = Config { num_traces: 1, maximum_trace_size_bytes: alone + 1, ..config(vec![PolicyKind::AlwaysSample]) };
+    let mut driver = sampler(&sizes);
+    driver.send(&request(&spans), None).unwrap();
+    driver.stop();
+    assert_eq!(kept_traces(&driver), [id_of(1)].into());
+    assert_eq!((dropped(&driver, DropReason::TooEarly), dropped(&driver, DropReason::TraceTooLarge)), (2, 0));
+}
+
+/// Budgets of `composite`, counted anew each second, against a plain count.
+#[derive(Default)]
+struct NaiveComposite {
+    second: u64,
+    kept: [u64; 2],
+}
+
+impl NaiveComposite {
+    fn keeps(&mut self, second: u64, spans: u64, is_error: bool, shares: [u64; 2]) -> bool {
+        if self.second != second {
+            *self = Self { second, kept: [0; 2] };
+        }
+        let member = usize::from(!is_error);
+        let fits = self.kept[member] + spans <= shares[member];
+        self.kept[member] += if fits { spans } else { 0 };
+        fits
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_composite_keeps_what_a_plain_count_keeps(
+        traces in prop::collection::vec((any::<bool>(), 1_u64..6, 0_u64..4), 1..40),
+        percents in [0_i64..120, 0_i64..120],
+    ) {
+        let composite = PolicyKind::Composite(composite::Config {
+            max_total_spans_per_second: 20,
+            policies: vec![policy("errors", errors()), policy("rest", PolicyKind::AlwaysSample)],
+            rate_allocation: vec![("errors".to_owned(), percents[0]), ("rest".to_owned(), percents[1])],
+        });
+        let shares = percents.map(|percent| if percent == 0 { 10 } else { (percent as u64 * 20 / 100).min(20) });
+        let (mut driver, mut naive) = (sampler(&Config { decision_wait: Duration::from_secs(1), ..config(vec![composite]) }), NaiveComposite::default());
+        let mut wanted = BTreeSet::new();
+        for (number, (is_error, spans, tenths)) in (0_u8..).zip(traces) {
+            let span = Span { status: i32::from(is_error) * 2, ..plain(number) };
+            driver.send(&request(&vec![span; spans as usize]), None).unwrap();
+            // Decided a second later.
+            if naive.keeps(driver.now.mono.0 / 1_000_000_000 + 1, spans, is_error, shares) {
+                wanted.insert(id_of(number));
+            }
+            driver.sleep(Duration::from_millis(100 * tenths));
+        }
+        driver.sleep(Duration::from_secs(2));
+        prop_assert_eq!(kept_traces(&driver), wanted);
+    }
 }

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prop::collection::vec;
 use proptest::prelude::*;
 use tailwater::model::{Batch, Part, Rows, Signal};
+use tailwater::pipeline::{DecisionLog, Settings};
 use tailwater::processors::tail_sampling::policy::{
-    PolicyKind, latency, probabilistic, rate_limiting, span_count, status_code,
+    PolicyKind, bytes_limiting, composite, latency, probabilistic, rate_limiting, span_count, status_code,
+    string_attribute,
 };
-use tailwater::processors::tail_sampling::{Config, TailSampler};
+use tailwater::processors::tail_sampling::{Config, SamplingStrategy, TailSampler};
 use tailwater::routing::{shard_of, slot_of};
 use tailwater::wire::{Limits, scan};
 
 use crate::driver::{Driver, settings};
-use crate::spans::{Span, any_span, config, id_of, kept_traces, numbered, policy, request, sampler, spans_out};
+use crate::spans::{
+    Span, adaptive, any_span, config, id_of, kept_traces, numbered, policy, request, sampler, spans_out,
+};
 
 fn window() -> PolicyKind {
     PolicyKind::Latency(latency::Config { threshold_ms: 60, upper_threshold_ms: 140 })
@@ -28,7 +33,13 @@ fn stateless() -> impl Strategy<Value = PolicyKind> {
     let half = PolicyKind::Probabilistic(probabilistic::Config { sampling_percentage: 50.0, ..Default::default() });
     let slow = PolicyKind::Latency(latency::Config { threshold_ms: 200, upper_threshold_ms: 0 });
     let both = PolicyKind::And(vec![policy("slow", slow.clone()), policy("error", error.clone())]);
-    prop::sample::select(vec![error, many, half, slow, both, window()])
+    let service = PolicyKind::StringAttribute(string_attribute::Config {
+        key: "service.name".to_owned(),
+        values: vec!["service-1".to_owned()],
+        ..string_attribute::Config::default()
+    });
+    let others = PolicyKind::Not(Box::new(policy("service", service.clone())));
+    prop::sample::select(vec![error, many, half, slow, both, window(), service, others])
 }
 
 #[derive(Clone, Debug)]
@@ -48,19 +59,33 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn any_config() -> impl Strategy<Value = Config> {
     let limiting = PolicyKind::RateLimiting(rate_limiting::Config { spans_per_second: 4, burst_capacity: 8 });
     let drop = PolicyKind::Drop(vec![policy("window", window())]);
-    let kinds = prop_oneof![stateless(), prop::sample::select(vec![limiting, drop, PolicyKind::AlwaysSample])];
+    let bytes = PolicyKind::BytesLimiting(bytes_limiting::Config { bytes_per_second: 300, burst_capacity: 600 });
+    let not = PolicyKind::Not(Box::new(policy("bytes", bytes.clone())));
+    let composite = PolicyKind::Composite(composite::Config {
+        max_total_spans_per_second: 9,
+        policies: vec![policy("window", window()), policy("all", PolicyKind::AlwaysSample)],
+        rate_allocation: vec![("window".to_owned(), 40), ("all".to_owned(), 0)],
+    });
+    let kinds = prop::sample::select(vec![limiting, bytes, drop, not, composite, PolicyKind::AlwaysSample]);
+    let kinds = prop_oneof![stateless(), kinds, (0.1..2.0).prop_map(adaptive)];
     let sizes = (1..9_u64, 0..4_u64, 0..4_u64, prop_oneof![Just(0), 100..900_u64]);
-    (vec(kinds, 1..3), sizes, any::<[bool; 4]>()).prop_map(
-        |(kinds, (num_traces, sampled_cache_size, non_sampled_cache_size, maximum_trace_size_bytes), flags)| Config {
-            num_traces,
-            sampled_cache_size,
-            non_sampled_cache_size,
-            maximum_trace_size_bytes,
-            block_on_overflow: flags[0],
-            sample_on_first_match: flags[1],
-            drop_pending_traces_on_shutdown: flags[2],
-            decision_wait_after_root_received: Duration::from_millis(u64::from(flags[3]) * 300),
-            ..config(kinds)
+    (vec(kinds, 1..3), sizes, any::<[bool; 5]>()).prop_map(
+        |(kinds, (num_traces, sampled_cache_size, non_sampled_cache_size, maximum_trace_size_bytes), flags)| {
+            // Refused by the decoder: an adaptive policy needs whole traces.
+            let learns = kinds.iter().any(|kind| matches!(kind, PolicyKind::Adaptive(_)));
+            let ingests = flags[4] && !learns;
+            Config {
+                num_traces,
+                sampled_cache_size,
+                non_sampled_cache_size,
+                maximum_trace_size_bytes,
+                block_on_overflow: flags[0],
+                sample_on_first_match: flags[1],
+                drop_pending_traces_on_shutdown: flags[2],
+                sampling_strategy: if ingests { SamplingStrategy::SpanIngest } else { SamplingStrategy::TraceComplete },
+                decision_wait_after_root_received: Duration::from_millis(u64::from(flags[3]) * 300),
+                ..config(kinds)
+            }
         },
     )
 }
@@ -68,8 +93,11 @@ fn any_config() -> impl Strategy<Value = Config> {
 proptest! {
     /// The driver checks `in = out + dropped + held` after every step.
     #[test]
-    fn no_span_is_lost_or_doubled(config in any_config(), steps in steps()) {
-        let mut driver = sampler(&config);
+    fn no_span_is_lost_or_doubled(config in any_config(), steps in steps(), is_recorded: bool) {
+        let decisions = is_recorded.then(|| Arc::new(DecisionLog::new(100)));
+        let settings = Settings { decisions, ..settings() };
+        let sampler = TailSampler::new(&config, &settings, NonZeroUsize::MIN);
+        let mut driver = Driver::new(Box::new(sampler), settings);
         for step in steps {
             match step {
                 Step::Send(spans) => {

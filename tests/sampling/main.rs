@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod adaptive;
 mod batching;
+mod conditions;
 mod configs;
 mod decisions;
 mod driver;
+mod golden;
+mod hostile;
 mod laws;
 mod recorded;
 mod spans;

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as P
 use proptest::prelude::*;
 use prost::Message;
 use tailwater::model::{Batch, TraceId};
-use tailwater::processors::tail_sampling::policy::{PolicyConfig, PolicyKind};
+use tailwater::processors::tail_sampling::policy::{PolicyConfig, PolicyKind, adaptive};
 use tailwater::processors::tail_sampling::{Config, TailSampler};
 use tailwater::wire::encode;
 
@@ -104,6 +104,13 @@ pub(crate) fn spans_out(out: &[Batch]) -> Vec<(String, Vec<u8>)> {
 
 pub(crate) fn policy(name: &str, kind: PolicyKind) -> PolicyConfig {
     PolicyConfig { name: name.to_owned(), kind }
+}
+
+/// Keeps so many traces a second, with a budget of its own.
+pub(crate) fn adaptive(traces_per_second: f64) -> PolicyKind {
+    let mut config = adaptive::Config::default().with_own_budget();
+    config.rate = adaptive::Rate::Traces(traces_per_second);
+    PolicyKind::Adaptive(config)
 }
 
 pub(crate) fn config(kinds: Vec<PolicyKind>) -> Config {

@@ -7,6 +7,7 @@ use super::hashing::IdHash;
 use super::requests::Requests;
 use super::slab::Slab;
 use super::trace::{NONE, Run, RunNode, State, Trace};
+use crate::assembly::SpanFacts;
 use crate::model::{Instant, Request, TraceId};
 use crate::timing::Timer;
 
@@ -35,21 +36,36 @@ pub(super) struct Buffer {
     traces: Slab<Trace>,
     runs: Slab<RunNode>,
     pub(super) requests: Requests,
-    oldest: u32,
-    newest: u32,
+    /// Traces in the order of their arrival.
+    arrived: Order,
+    /// With `keeps_pending`: decided traces, in the order of their decisions.
+    decided: Order,
+    keeps_pending: bool,
     pending: u64,
 }
 
+/// Ends of a list of traces.
+#[derive(Clone, Copy)]
+struct Order {
+    oldest: u32,
+    newest: u32,
+}
+
+const EMPTY: Order = Order { oldest: NONE, newest: NONE };
+
 impl Buffer {
-    pub(super) fn new() -> Self {
+    /// With `keeps_pending` decided traces make room first, the one that was decided first before
+    /// all; else the trace that arrived first does.
+    pub(super) fn new(keeps_pending: bool) -> Self {
         Self {
             hash: IdHash::new(),
             table: HashTable::new(),
             traces: Slab::new(),
             runs: Slab::new(),
             requests: Requests::new(),
-            oldest: NONE,
-            newest: NONE,
+            arrived: EMPTY,
+            decided: EMPTY,
+            keeps_pending,
             pending: 0,
         }
     }
@@ -105,18 +121,12 @@ impl Buffer {
             first: run,
             second: NONE,
             last: NONE,
-            older: self.newest,
-            newer: NONE,
             generation: trace.generation.wrapping_add(1),
             state: State::Pending,
             ..Trace::default()
         };
         self.requests.retain(run.request);
-        match self.newest {
-            NONE => self.oldest = place,
-            newest => self.traces[newest].newer = place,
-        }
-        self.newest = place;
+        self.link(place);
         self.pending += 1;
         let key = Key { hash: self.hash.of(id) as u32, place };
         self.table.insert_unique(key.spread(), key, |key| key.spread());
@@ -161,8 +171,18 @@ impl Buffer {
         self.runs(place).filter_map(|run| Some((&**self.requests.request(run.request)?, run.start..run.end)))
     }
 
+    /// The facts of a waiting trace's spans, in order of arrival; nothing without a detector.
+    pub(super) fn facts(&self, place: u32, out: &mut Vec<SpanFacts>) {
+        self.runs(place).for_each(|run| self.requests.facts(run, out));
+    }
+
     /// Ends the waiting of a trace: gives its runs to `kept`, or lets them go.
     pub(super) fn settle(&mut self, place: u32, state: State, now: Instant, mut kept: Option<&mut Vec<Run>>) {
+        if self.keeps_pending {
+            self.unlink(place);
+            self.traces[place].state = state;
+            self.link(place);
+        }
         let trace = &mut self.traces[place];
         let (mut run, mut next) = (trace.first, trace.second);
         trace.state = state;
@@ -186,18 +206,11 @@ impl Buffer {
 
     /// Forgets a trace that does not wait.
     pub(super) fn remove(&mut self, place: u32) {
+        debug_assert!(self.traces[place].state != State::Pending, "a waiting trace is settled first");
+        self.unlink(place);
         let trace = &mut self.traces[place];
-        debug_assert!(trace.state != State::Pending, "a waiting trace is settled first");
         trace.state = State::Free;
-        let (id, older, newer) = (trace.id, trace.older, trace.newer);
-        match older {
-            NONE => self.oldest = newer,
-            older => self.traces[older].newer = newer,
-        }
-        match newer {
-            NONE => self.newest = older,
-            newer => self.traces[newer].older = older,
-        }
+        let id = trace.id;
         let hash = self.hash.of(id) as u32;
         if let Ok(entry) = self.table.find_entry(spread(hash), |key| key.place == place) {
             entry.remove();
@@ -205,12 +218,45 @@ impl Buffer {
         self.traces.free(place);
     }
 
-    /// The trace that arrived first.
-    pub(super) fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
+    /// The list that a trace stands in.
+    fn order(&mut self, place: u32) -> &mut Order {
+        let is_decided = self.traces[place].state != State::Pending;
+        if self.keeps_pending && is_decided { &mut self.decided } else { &mut self.arrived }
     }
 
-    /// The trace that arrived next after the one in a place.
+    fn link(&mut self, place: u32) {
+        let order = self.order(place);
+        let older = std::mem::replace(&mut order.newest, place);
+        match older {
+            NONE => order.oldest = place,
+            older => self.traces[older].newer = place,
+        }
+        (self.traces[place].older, self.traces[place].newer) = (older, NONE);
+    }
+
+    fn unlink(&mut self, place: u32) {
+        let Trace { older, newer, .. } = self.traces[place];
+        match older {
+            NONE => self.order(place).oldest = newer,
+            older => self.traces[older].newer = newer,
+        }
+        match newer {
+            NONE => self.order(place).newest = older,
+            newer => self.traces[newer].older = older,
+        }
+    }
+
+    /// The trace that makes room for a new one.
+    pub(super) fn least_wanted(&self) -> Option<u32> {
+        [self.decided.oldest, self.arrived.oldest].into_iter().find(|place| *place != NONE)
+    }
+
+    /// The trace that arrived first, of those that wait at least.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        (self.arrived.oldest != NONE).then_some(self.arrived.oldest)
+    }
+
+    /// The trace that arrived next after the one in a place that waits.
     pub(super) fn newer(&self, place: u32) -> Option<u32> {
         let newer = self.traces[place].newer;
         (newer != NONE).then_some(newer)
@@ -250,13 +296,13 @@ mod tests {
             item_count: 0,
         };
         let request = Request::new(Bytes::from_static(b"7 bytes"), index, account);
-        buffer.requests.settle(place, Arc::new(request));
+        buffer.requests.settle(place, Arc::new(request), None);
         place
     }
 
     #[test]
     fn a_run_that_continues_the_last_one_is_joined_to_it() {
-        let (mut buffer, account) = (Buffer::new(), MemoryAccount::default());
+        let (mut buffer, account) = (Buffer::new(false), MemoryAccount::default());
         let mut trace = 0;
         let first = request(&mut buffer, &account, |buffer, place| {
             trace = buffer.insert(id(1), Instant(0), run(place, 0, 2));
@@ -277,14 +323,14 @@ mod tests {
 
     #[test]
     fn a_request_without_a_waiting_trace_is_not_held() {
-        let (mut buffer, account) = (Buffer::new(), MemoryAccount::default());
+        let (mut buffer, account) = (Buffer::new(false), MemoryAccount::default());
         request(&mut buffer, &account, |_, _| {});
         assert_eq!(account.held_bytes(), 0);
     }
 
     #[test]
     fn traces_are_forgotten_from_any_place_in_the_order_of_arrival() {
-        let (mut buffer, account) = (Buffer::new(), MemoryAccount::default());
+        let (mut buffer, account) = (Buffer::new(false), MemoryAccount::default());
         request(&mut buffer, &account, |buffer, place| {
             (1..=5).for_each(|number| {
                 buffer.insert(id(number), Instant(0), run(place, 0, 1));
@@ -303,8 +349,34 @@ mod tests {
     }
 
     #[test]
+    fn decided_traces_make_room_before_waiting_ones_when_so_asked() {
+        for (keeps_pending, wanted) in [(true, [4, 2, 1, 3, 5]), (false, [1, 2, 3, 4, 5])] {
+            let (mut buffer, account) = (Buffer::new(keeps_pending), MemoryAccount::default());
+            request(&mut buffer, &account, |buffer, place| {
+                (1..=5).for_each(|number| {
+                    buffer.insert(id(number), Instant(0), run(place, 0, 1));
+                });
+            });
+            let settle = |buffer: &mut Buffer, place| buffer.settle(place, State::NotSampled, Instant(1), None);
+            for number in [4, 2] {
+                let place = buffer.find(id(number)).unwrap();
+                settle(&mut buffer, place);
+            }
+            let gone = std::iter::from_fn(|| {
+                let place = buffer.least_wanted()?;
+                if buffer.trace(place).state == State::Pending {
+                    settle(&mut buffer, place);
+                }
+                buffer.remove(place);
+                Some(buffer.trace(place).id)
+            });
+            assert_eq!(gone.collect::<Vec<_>>(), wanted.map(id));
+        }
+    }
+
+    #[test]
     fn a_place_that_is_used_again_does_not_answer_old_timers() {
-        let (mut buffer, account) = (Buffer::new(), MemoryAccount::default());
+        let (mut buffer, account) = (Buffer::new(false), MemoryAccount::default());
         request(&mut buffer, &account, |buffer, place| {
             let first = buffer.insert(id(1), Instant(0), run(place, 0, 1));
             let timer = Timer { key: first, generation: buffer.trace(first).generation };

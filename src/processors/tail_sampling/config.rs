@@ -1,16 +1,33 @@
 //! The keys of `tail_sampling`, with the Collector's defaults and checks.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::TailSampler;
+use super::detector::{Baselines, Options};
+use super::learned::SamplerState;
 use super::policy::{self, PolicyConfig};
 use crate::config::Section;
 use crate::model::Signal;
-use crate::pipeline::{BuildError, BuiltProcessor, PipelineId, Processor, ProcessorConfig, Settings, Shape};
+use crate::pipeline::{
+    BuildError, BuiltProcessor, Learned, PipelineId, Processor, ProcessorConfig, Settings, Shape, StateFile,
+};
 
 /// Below so many traces to a shard their uneven spread would be felt.
 const TRACES_PER_SHARD_MIN: u64 = 1_024;
+
+/// When policies are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SamplingStrategy {
+    /// Once, of all that came in `decision_wait`.
+    #[default]
+    TraceComplete,
+    /// Of the spans of each trace and resource as they come, until they keep or drop the trace;
+    /// what nothing has kept at the end of `decision_wait` is dropped.
+    SpanIngest,
+}
 
 /// What a user writes under `tail_sampling`.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +51,12 @@ pub struct Config {
     pub drop_pending_traces_on_shutdown: bool,
     /// OTLP size from which on a trace is dropped; 0 for no limit.
     pub maximum_trace_size_bytes: u64,
+    /// Where what was learned is kept over a restart; nowhere unless given.
+    pub state_file: Option<PathBuf>,
+    /// Watch for anomalies even when no policy is `adaptive`.
+    pub detect: bool,
+    /// When policies are asked.
+    pub sampling_strategy: SamplingStrategy,
     /// In the order of their evaluation, `drop` policies aside, which come first.
     pub policies: Vec<PolicyConfig>,
 }
@@ -50,6 +73,9 @@ impl Default for Config {
             sample_on_first_match: false,
             drop_pending_traces_on_shutdown: false,
             maximum_trace_size_bytes: 0,
+            detect: false,
+            state_file: None,
+            sampling_strategy: SamplingStrategy::default(),
             policies: Vec::new(),
         }
     }
@@ -73,6 +99,17 @@ pub fn decode(section: &mut Section<'_>) -> Config {
         drop_pending_traces_on_shutdown: section
             .bool("drop_pending_traces_on_shutdown", default.drop_pending_traces_on_shutdown),
         maximum_trace_size_bytes: section.uint("maximum_trace_size_bytes", default.maximum_trace_size_bytes),
+        state_file: Some(section.string("state_file", "")).filter(|path| !path.is_empty()).map(PathBuf::from),
+        detect: section.bool("detect", default.detect),
+        sampling_strategy: section.choice(
+            "sampling_strategy",
+            &[
+                ("trace-complete", SamplingStrategy::TraceComplete),
+                ("span-ingest", SamplingStrategy::SpanIngest),
+                ("", SamplingStrategy::TraceComplete),
+            ],
+            default.sampling_strategy,
+        ),
         policies: policy::decode(section),
     };
     check(section, &config);
@@ -87,8 +124,16 @@ fn check(section: &mut Section<'_>, config: &Config) {
         section.error("num_shards", format!("num_shards is {shards}; write 1 to 256"));
     }
     section.ignored("num_shards", "there is one shard a core");
-    if section.choice("sampling_strategy", &[("trace-complete", false), ("span-ingest", true)], false) {
-        section.error("sampling_strategy", "\"span-ingest\" is not supported yet; write trace-complete");
+    if config.sampling_strategy == SamplingStrategy::SpanIngest {
+        for policy in config.policies.iter().filter(|policy| policy.kind.is_stateful()) {
+            section.error(
+                "sampling_strategy",
+                format!(
+                    "sampling_strategy \"span-ingest\" requires all policies to be stateless, but policy {:?} is stateful; write trace-complete",
+                    policy.name
+                ),
+            );
+        }
     }
     if config.num_traces == 0 || config.num_traces >= u64::from(u32::MAX) {
         section.error("num_traces", format!("num_traces is {}; write 1 to 4294967294", config.num_traces));
@@ -103,6 +148,23 @@ fn check(section: &mut Section<'_>, config: &Config) {
 }
 
 impl Config {
+    /// Whether a detector runs.
+    pub(super) fn detects(&self) -> bool {
+        self.detect || self.policies.iter().any(|policy| policy.kind.reads_findings())
+    }
+
+    /// What the shards of one sampler learn together; nothing yet.
+    pub(super) fn baselines(&self, shards: NonZeroUsize) -> Arc<Baselines> {
+        let adaptives = || self.policies.iter().flat_map(PolicyConfig::adaptives).map(|(_, config)| config);
+        let default = Options::default();
+        let options = Options {
+            min_duration: adaptives().map(|config| config.min_duration).min().unwrap_or(default.min_duration),
+            memory_bytes: adaptives().map(|config| config.memory_bytes).max().unwrap_or(default.memory_bytes),
+            ..default
+        };
+        Arc::new(Baselines::new(options, shards.get()))
+    }
+
     /// How many shards are worth having, of the `wanted`.
     fn shards(&self, wanted: NonZeroUsize) -> NonZeroUsize {
         let most = usize::try_from(self.num_traces / TRACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
@@ -117,9 +179,15 @@ impl ProcessorConfig for Config {
 
     fn build(&self, settings: &Settings, _pipeline: &PipelineId) -> Result<BuiltProcessor, BuildError> {
         let shards = self.shards(settings.shards);
-        let samplers = (0..shards.get())
-            .map(|_| Box::new(TailSampler::new(self, settings, shards)) as Box<dyn Processor>)
-            .collect();
-        Ok(BuiltProcessor { shape: Shape::Detached(samplers), state: None })
+        let baselines = self.baselines(shards);
+        let policies = self.policies.iter().map(PolicyConfig::with_own_budgets).collect();
+        let own = Self { policies, ..self.clone() };
+        let sampler = || TailSampler::sharing(&own, settings, shards, baselines.clone());
+        let samplers = (0..shards.get()).map(|_| Box::new(sampler()) as Box<dyn Processor>).collect();
+        let state = self
+            .state_file
+            .clone()
+            .map(|path| StateFile { path, learned: Arc::new(SamplerState::of(&own, baselines)) as Arc<dyn Learned> });
+        Ok(BuiltProcessor { shape: Shape::Detached(samplers), state })
     }
 }

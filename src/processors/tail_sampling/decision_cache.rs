@@ -1,107 +1,36 @@
 //! Ids of decided traces, so that late spans follow the first verdict after the trace itself is
 //! forgotten. Least recently used ids go first.
 
-use hashbrown::HashTable;
-
 use super::hashing::IdHash;
-use super::slab::Slab;
-use super::trace::NONE;
+use super::lru::Lru;
+use super::trace::Odds;
 use crate::model::TraceId;
 
-#[derive(Clone, Copy, Default)]
-struct Entry {
-    id: TraceId,
-    older: u32,
-    newer: u32,
-}
-
-/// A set of at most `capacity` ids; about 40 bytes each. A capacity of 0 remembers nothing.
+/// At most `capacity` ids with their odds; about 48 bytes each. A capacity of 0 remembers nothing.
 pub(super) struct DecisionCache {
-    capacity: usize,
     hash: IdHash,
-    table: HashTable<u32>,
-    entries: Slab<Entry>,
-    oldest: u32,
-    newest: u32,
+    decided: Lru<TraceId, Odds>,
 }
 
 impl DecisionCache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            hash: IdHash::new(),
-            table: HashTable::new(),
-            entries: Slab::new(),
-            oldest: NONE,
-            newest: NONE,
-        }
+        Self { hash: IdHash::new(), decided: Lru::new(capacity) }
     }
 
     /// Whether it remembers anything at all.
     pub(super) fn is_on(&self) -> bool {
-        self.capacity > 0
+        self.decided.is_on()
     }
 
-    /// Whether the id is remembered; makes it the most recently used.
-    pub(super) fn contains(&mut self, id: TraceId) -> bool {
-        if self.table.is_empty() {
-            return false;
-        }
-        let found = self.table.find(self.hash.of(id), |place| self.entries[*place].id == id).copied();
-        if let Some(place) = found
-            && place != self.newest
-        {
-            self.unlink(place);
-            self.link(place);
-        }
-        found.is_some()
+    /// What is remembered of an id; makes it the most recently used.
+    pub(super) fn find(&mut self, id: TraceId) -> Option<Odds> {
+        self.decided.find(self.hash.of(id), |known| *known == id).copied()
     }
 
-    /// Remembers an id.
-    pub(super) fn insert(&mut self, id: TraceId) {
-        if self.capacity == 0 || self.contains(id) {
-            return;
-        }
-        if self.table.len() >= self.capacity {
-            self.forget_oldest();
-        }
-        let place = self.entries.take();
-        self.entries[place].id = id;
-        self.link(place);
-        let (entries, hash) = (&self.entries, &self.hash);
-        self.table.insert_unique(hash.of(id), place, |place| hash.of(entries[*place].id));
-    }
-
-    fn forget_oldest(&mut self) {
-        let place = self.oldest;
-        let hash = self.hash.of(self.entries[place].id);
-        self.unlink(place);
-        if let Ok(entry) = self.table.find_entry(hash, |known| *known == place) {
-            entry.remove();
-        }
-        self.entries.free(place);
-    }
-
-    fn link(&mut self, place: u32) {
-        let older = self.newest;
-        let entry = &mut self.entries[place];
-        (entry.older, entry.newer) = (older, NONE);
-        match older {
-            NONE => self.oldest = place,
-            older => self.entries[older].newer = place,
-        }
-        self.newest = place;
-    }
-
-    fn unlink(&mut self, place: u32) {
-        let Entry { older, newer, .. } = self.entries[place];
-        match older {
-            NONE => self.oldest = newer,
-            older => self.entries[older].newer = newer,
-        }
-        match newer {
-            NONE => self.newest = older,
-            newer => self.entries[newer].older = older,
+    /// Remembers an id; what was remembered of it before stays.
+    pub(super) fn insert(&mut self, id: TraceId, odds: Odds) {
+        if self.find(id).is_none() {
+            self.decided.insert(self.hash.of(id), id, odds, |id| self.hash.of(*id));
         }
     }
 }
@@ -127,18 +56,18 @@ mod tests {
             for (inserts, number) in steps {
                 let known = twin.iter().position(|known| *known == number).map(|at| twin.remove(at));
                 if inserts {
-                    cache.insert(id(number));
+                    cache.insert(id(number), Odds::default());
                     twin.push(number);
                     if twin.len() > capacity {
                         twin.remove(0);
                     }
                 } else {
-                    prop_assert_eq!(cache.contains(id(number)), known.is_some());
+                    prop_assert_eq!(cache.find(id(number)).is_some(), known.is_some());
                     twin.extend(known);
                 }
             }
             for number in 0..10 {
-                prop_assert_eq!(cache.contains(id(number)), twin.contains(&number));
+                prop_assert_eq!(cache.find(id(number)).is_some(), twin.contains(&number));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The hash of trace ids inside one process. Its seed is random, so that nobody can choose ids
-//! that collide; nothing but the speed of a look-up depends on it.
+//! The hash of trace ids and texts inside one process. Its seed is random, so that nobody can
+//! choose what collides; nothing but the speed of a look-up depends on it.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -19,5 +19,10 @@ impl IdHash {
     /// The hash of an id.
     pub(super) fn of(&self, id: TraceId) -> u64 {
         rapidhash_v3_nano_inline::<true, false>(&id.0, &self.0)
+    }
+
+    /// The hash of a text.
+    pub(super) fn of_text(&self, text: &[u8]) -> u64 {
+        rapidhash_v3_nano_inline::<true, false>(text, &self.0)
     }
 }

@@ -14,12 +14,13 @@ const MILLISECONDS: [f64; 15] =
     [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 1_000.0, 5_000.0];
 
 /// Reasons a sampler drops spans for.
-const REASONS: [DropReason; 5] = [
+const REASONS: [DropReason; 6] = [
     DropReason::NotSampled,
     DropReason::LateNotSampled,
     DropReason::TraceTooLarge,
     DropReason::TooEarly,
     DropReason::PendingAtShutdown,
+    DropReason::Overload,
 ];
 
 /// Counts since the last report.
@@ -28,6 +29,7 @@ pub(super) struct Counts {
     pub(super) new_traces: u64,
     pub(super) too_early: u64,
     pub(super) too_large: u64,
+    pub(super) turned_away: u64,
     /// Late spans whose trace was in a decision cache.
     pub(super) cached_sampled: u64,
     pub(super) cached_not_sampled: u64,
@@ -44,6 +46,7 @@ pub(super) struct TailMetrics {
     new_trace_id_received: Counter,
     dropped_too_early: Counter,
     dropped_too_large: Counter,
+    turned_away: Counter,
     early_releases_sampled: Counter,
     early_releases_not_sampled: Counter,
     timer_latency: Histogram,
@@ -61,8 +64,6 @@ impl TailMetrics {
             let help = "Late spans that followed a decision in a decision cache";
             metrics.counter(&name("early_releases_from_cache_decision"), help, &[("sampled", sampled)])
         };
-        // Every policy that is built answers on any trace; the counter is there for dashboards.
-        counter("sampling_policy_evaluation_error", "Policies that failed on a trace");
         Self {
             counts: Counts::default(),
             clock: settings.clock.clone(),
@@ -71,6 +72,11 @@ impl TailMetrics {
             traces_on_memory: metrics.gauge(&name("sampling_traces_on_memory"), "Traces in memory", &[]),
             new_trace_id_received: counter("new_trace_id_received", "Traces seen for the first time"),
             dropped_too_early: counter("sampling_trace_dropped_too_early", "Traces evicted before their decision"),
+            turned_away: metrics.counter(
+                "tailwater_tail_sampling_turned_away_traces",
+                "New traces that the overload valve turned away",
+                &[],
+            ),
             dropped_too_large: counter("traces_dropped_too_large", "Traces above maximum_trace_size_bytes"),
             early_releases_sampled: releases("true"),
             early_releases_not_sampled: releases("false"),
@@ -120,6 +126,7 @@ impl TailMetrics {
             (&self.new_trace_id_received, counts.new_traces),
             (&self.dropped_too_early, counts.too_early),
             (&self.dropped_too_large, counts.too_large),
+            (&self.turned_away, counts.turned_away),
             (&self.early_releases_sampled, counts.cached_sampled),
             (&self.early_releases_not_sampled, counts.cached_not_sampled),
         ] {

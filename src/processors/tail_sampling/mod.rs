@@ -22,28 +22,54 @@
 //! - Kept traces leave in batches of about a thousand spans, no trace cut, in the order in which
 //!   their spans came; the Collector sends each trace alone. Client metadata ends here, as there.
 //!
+//! With `sampling_strategy: span-ingest` policies are asked of the spans of each resource as they
+//! come, and of nothing later; what none of them kept by its decision time is dropped.
+//!
+//! Kept spans are the bytes that came, but for what they are to say of their sampling. With an
+//! adaptive policy, or the gate `usetracestate`, `ot=th` in `tracestate`: it only rises, and is
+//! erased where nobody can say how likely the span was to come through. With the gate
+//! `recordpolicy`, the Collector's scope attributes `tailsampling.policy`, `….composite_policy` and
+//! `….cached_decision`. What an adaptive policy saw, on the root, or else on the first span:
+//! `tailwater.class`, `.operation`, `.observed` and `.expected` (milliseconds), `.n`, `.share` and
+//! `.probability`.
+//!
 //! Memory: a waiting trace costs about 150 bytes beside its request, whose bytes are shared by
 //! all its traces and let go when the last of them is decided. Kept spans are copied out when
 //! they would keep more than twice their own size alive.
 //!
+//! Overload: with an adaptive policy, and without `block_on_overflow`, only a part of the new
+//! traces is let in while `num_traces` or the limit of a `memory_limiter` is nearly reached, by
+//! trace id and before anything is held of them. The part belongs to the probability that is
+//! recorded and written, so that weights stay true; waiting traces are left alone.
+//!
 //! Shards: traces are spread by id, and shards share `num_traces`, the cache sizes and limits by
 //! the second evenly. With fewer than 1,024 traces to a shard there are fewer shards.
 
+mod admission;
 mod buffer;
 mod config;
 mod decider;
 mod decision_cache;
+pub mod detector;
+mod explain;
+mod facts;
+mod gates;
 mod hashing;
+mod ingest;
+mod learned;
+mod lru;
 mod metrics;
+mod notes;
 mod output;
 pub mod policy;
 mod processor;
+mod records;
 mod requests;
 mod sizes;
 mod slab;
 mod trace;
+mod watch;
 
-pub use config::Config;
-pub use config::decode;
+pub use config::{Config, SamplingStrategy, decode};
 pub use processor::TailSampler;
 pub use trace::{Summary, Window};

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+use super::facts::Facts;
 use super::slab::Slab;
 use super::trace::Run;
+use crate::assembly::SpanFacts;
 use crate::model::Request;
 
 #[derive(Default)]
 struct Held {
     /// Absent while its rows are being taken in, and in a free place.
     request: Option<Arc<Request>>,
+    /// For the detector, where one runs.
+    facts: Option<Facts>,
     /// Rises with every arrival.
     sequence: u64,
     users: u32,
@@ -31,7 +35,7 @@ impl Requests {
     pub(super) fn reserve(&mut self) -> u32 {
         let place = self.places.take();
         self.arrivals += 1;
-        self.places[place] = Held { request: None, sequence: self.arrivals, users: 1 };
+        self.places[place] = Held { request: None, facts: None, sequence: self.arrivals, users: 1 };
         place
     }
 
@@ -41,8 +45,9 @@ impl Requests {
     }
 
     /// Ends the taking in of a request; without a run it is let go.
-    pub(super) fn settle(&mut self, place: u32, request: Arc<Request>) {
+    pub(super) fn settle(&mut self, place: u32, request: Arc<Request>, facts: Option<Facts>) {
         self.places[place].request = Some(request);
+        self.places[place].facts = facts;
         self.release(place);
     }
 
@@ -52,6 +57,7 @@ impl Requests {
         held.users -= 1;
         if held.users == 0 {
             held.request = None;
+            held.facts = None;
             self.places.free(place);
         }
     }
@@ -59,6 +65,18 @@ impl Requests {
     /// The request of a place in use.
     pub(super) fn request(&self, place: u32) -> Option<&Arc<Request>> {
         self.places[place].request.as_ref()
+    }
+
+    /// Adds the facts of a run's spans, where they are kept.
+    pub(super) fn facts(&self, run: Run, out: &mut Vec<SpanFacts>) {
+        if let Some(facts) = &self.places[run.request].facts {
+            facts.extend(run, out);
+        }
+    }
+
+    /// The first root in a run, where facts are kept.
+    pub(super) fn root_in(&self, run: Run) -> Option<u32> {
+        self.places[run.request].facts.as_ref()?.root_in(run)
     }
 
     /// What runs are sorted by to stand in the order of their arrival.

@@ -1,6 +1,8 @@
 //! OTLP sizes of traces, for `maximum_trace_size_bytes`: what the spans that a request brings
 //! would take if their trace were sent alone, resource and scope headers included.
 
+use std::ops::Range;
+
 use super::trace::Run;
 use crate::model::{Index, Piece, TraceId, varint_len};
 
@@ -31,19 +33,35 @@ impl Sizes {
         }
     }
 
-    /// A trace that a request made larger, its id, and by how many bytes; each once.
-    pub(super) fn next_grown(&mut self, index: &Index) -> Option<(u32, TraceId, u32)> {
+    /// A trace that a request made larger, its id, and by how many bytes; each once. Rows before
+    /// the one that `first_row` tells for a place were of the same trace, and went with it when it
+    /// was evicted within the request.
+    pub(super) fn next_grown(&mut self, index: &Index, first_row: impl Fn(u32) -> u32) -> Option<(u32, TraceId, u32)> {
         if !self.is_sorted {
             self.touched.sort_by_key(|(place, id, run)| std::cmp::Reverse((*place, *id, run.start)));
             self.is_sorted = true;
         }
         let &(place, id, _) = self.touched.last()?;
-        let mut growth = Growth::new(index);
+        let (mut growth, first) = (Growth::new(index), first_row(place));
         while let Some((_, _, run)) = self.touched.pop_if(|touched| (touched.0, touched.1) == (place, id)) {
-            (run.start..run.end).for_each(|row| growth.add(row));
+            (run.start.max(first)..run.end).for_each(|row| growth.add(row));
         }
         Some((place, id, u32::try_from(growth.finish()).unwrap_or(u32::MAX)))
     }
+}
+
+/// OTLP size of a trace whose rows are told request by request, each rising.
+pub(super) fn bytes_alone<'a>(parts: impl Iterator<Item = (&'a Index, Range<u32>)>) -> u64 {
+    let (mut bytes, mut current): (u64, Option<Growth<'a>>) = (0, None);
+    for (index, rows) in parts {
+        if !current.as_ref().is_some_and(|growth| std::ptr::eq(growth.index, index)) {
+            bytes += current.replace(Growth::new(index)).map_or(0, Growth::finish);
+        }
+        if let Some(growth) = &mut current {
+            rows.for_each(|row| growth.add(row));
+        }
+    }
+    bytes + current.map_or(0, Growth::finish)
 }
 
 /// Adds up rising rows of one trace in one request.
@@ -154,12 +172,29 @@ mod tests {
         rows.for_each(|(trace, row)| {
             sizes.touch(trace.into(), TraceId([trace; 16]), Run { request: 0, start: row, end: row + 1 });
         });
-        let grown: Vec<_> = std::iter::from_fn(|| sizes.next_grown(request.index())).collect();
+        let grown: Vec<_> = std::iter::from_fn(|| sizes.next_grown(request.index(), |_| 0)).collect();
         let wanted = [1, 2].map(|trace| {
             let alone = message(|kept| kept == trace).encoded_len() as u32;
             (u32::from(trace), TraceId([trace; 16]), alone)
         });
         assert_eq!(grown, wanted);
+        let parts = [0..1, 2..4, 6..7].map(|rows| (request.index(), rows));
+        let alone = message(|kept| kept == 1).encoded_len() as u64;
+        assert_eq!(bytes_alone(parts.into_iter()), alone, "runs of one request are one message");
+    }
+
+    #[test]
+    fn rows_that_went_with_an_evicted_trace_do_not_count() {
+        let body = Bytes::from(message(|_| true).encode_to_vec());
+        let request = scan(Signal::Traces, body, &Limits::default(), &MemoryAccount::default()).unwrap();
+        let mut sizes = Sizes::new(1_000_000);
+        for row in [0, 2, 3, 6] {
+            sizes.touch(1, TraceId([1; 16]), Run { request: 0, start: row, end: row + 1 });
+        }
+        let (_, _, bytes) = sizes.next_grown(request.index(), |_| 3).unwrap();
+        let rest = bytes_alone([(request.index(), 3..4), (request.index(), 6..7)].into_iter());
+        assert_eq!(u64::from(bytes), rest);
+        assert!(sizes.next_grown(request.index(), |_| 0).is_none());
     }
 
     #[test]

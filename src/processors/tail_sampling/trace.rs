@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use crate::model::{Instant, RowsIter, SpanColumns, TraceId};
+use crate::model::{Chance, Instant, RowsIter, SpanColumns, TraceId};
+use crate::sampling::Threshold;
 
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
@@ -45,6 +46,12 @@ pub struct Summary {
     pub spans: u32,
     /// Bit 0, 1, 2: some span has status unset, ok, error; bit 7: some span has another code.
     pub statuses: u8,
+    /// All W3C flags of the spans or-ed, the lowest eight bits.
+    pub flags: u8,
+    /// Whether some span has a `tracestate`.
+    pub has_trace_state: bool,
+    /// Bytes of the spans' messages.
+    pub bytes: u64,
     /// Longest time from the earliest start to the latest end over all prefixes of the spans, in
     /// nanoseconds, with the Collector's arithmetic: a time of 0 counts as not yet set.
     pub longest_nanos: i64,
@@ -74,8 +81,11 @@ impl Window {
 
 impl Summary {
     /// Takes in the spans of `rows`; returns whether one of them is a root.
-    pub(super) fn add(&mut self, columns: &SpanColumns, rows: Range<u32>) -> bool {
+    pub(super) fn add(&mut self, columns: &SpanColumns, lengths: &[u32], rows: Range<u32>) -> bool {
         let rows = rows.start as usize..rows.end as usize;
+        self.bytes += lengths[rows.clone()].iter().map(|length| u64::from(*length)).sum::<u64>();
+        self.flags |= columns.flags[rows.clone()].iter().fold(0, |all, flags| all | *flags as u8);
+        self.has_trace_state |= columns.has_trace_state[rows.clone()].contains(&1);
         let mut longest = if self.spans == 0 { i64::MIN } else { self.longest_nanos };
         for (start, end) in columns.start[rows.clone()].iter().zip(&columns.end[rows.clone()]) {
             longest = longest.max(self.window.add(*start, *end));
@@ -89,7 +99,7 @@ impl Summary {
     }
 }
 
-/// One trace in the buffer. 104 bytes; there is one for each of `num_traces`.
+/// One trace in the buffer. 128 bytes; there is one for each of `num_traces`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Trace {
     pub(super) id: TraceId,
@@ -110,6 +120,42 @@ pub(super) struct Trace {
     /// OTLP size of its spans; counted only with `maximum_trace_size_bytes`.
     pub(super) bytes: u32,
     pub(super) state: State,
+    /// Whether a root span made the decision due.
+    pub(super) is_due_by_root: bool,
+    /// Of a waiting trace: how likely it was to be let in. Of a kept one: how likely it was to be
+    /// kept, for its late spans.
+    pub(super) odds: Odds,
+}
+
+/// A [`Chance`] in eight bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Odds(u64);
+
+impl From<Threshold> for Odds {
+    fn from(passed: Threshold) -> Self {
+        // `ALWAYS` is 0, as is `Certain`.
+        Self(passed.rejected())
+    }
+}
+
+impl From<Chance> for Odds {
+    fn from(chance: Chance) -> Self {
+        Self(match chance {
+            Chance::Certain => 0,
+            Chance::Threshold(threshold) => threshold,
+            Chance::Unknown => u64::MAX,
+        })
+    }
+}
+
+impl From<Odds> for Chance {
+    fn from(Odds(odds): Odds) -> Self {
+        match odds {
+            0 => Self::Certain,
+            u64::MAX => Self::Unknown,
+            threshold => Self::Threshold(threshold),
+        }
+    }
 }
 
 /// Calls `visit` with each run of neighbouring rows of one trace.
@@ -143,13 +189,15 @@ mod tests {
             end: spans.iter().map(|span| span.1).collect(),
             status_code: spans.iter().map(|span| span.2).collect(),
             parent_span_id: spans.iter().map(|span| span.3).collect(),
+            flags: spans.iter().map(|_| 1).collect(),
+            has_trace_state: spans.iter().map(|_| 0).collect(),
             ..SpanColumns::default()
         }
     }
 
     #[test]
     fn a_trace_is_small() {
-        assert!(size_of::<Trace>() <= 120, "{} bytes", size_of::<Trace>());
+        assert!(size_of::<Trace>() <= 128, "{} bytes", size_of::<Trace>());
     }
 
     #[test]
@@ -169,20 +217,23 @@ mod tests {
     fn the_summary_does_not_depend_on_how_spans_are_cut_into_runs() {
         let columns = columns(&[(50, 60, 0, 1), (10, 20, 1, 0), (55, 90, 2, 1), (0, 5, 9, 1), (70, 75, 0, 1)]);
         let mut whole = Summary::default();
-        assert!(whole.add(&columns, 0..5));
+        assert!(whole.add(&columns, &[7; 5], 0..5));
         for cut in 1..5 {
             let mut pieces = Summary::default();
-            pieces.add(&columns, 0..cut);
-            pieces.add(&columns, cut..5);
+            pieces.add(&columns, &[7; 5], 0..cut);
+            pieces.add(&columns, &[7; 5], cut..5);
             assert_eq!(pieces, whole, "cut at {cut}");
         }
-        assert_eq!((whole.spans, whole.statuses, whole.longest_nanos), (5, 0b1000_0111, 90));
+        assert_eq!(
+            (whole.spans, whole.statuses, whole.longest_nanos, whole.bytes, whole.flags),
+            (5, 0b1000_0111, 90, 35, 1)
+        );
     }
 
     #[test]
     fn a_span_that_ends_before_it_starts_has_a_negative_length() {
         let mut summary = Summary::default();
-        assert!(!summary.add(&columns(&[(100, 40, 0, 3)]), 0..1));
+        assert!(!summary.add(&columns(&[(100, 40, 0, 3)]), &[7], 0..1));
         assert_eq!(summary.longest_nanos, -60);
     }
 }

@@ -1,8 +1,8 @@
 //! `and`: keeps what all its policies keep; the first that does not ends the evaluation, so that
 //! later ones spend no budget.
 
-use super::{Policy, TraceView, Verdict};
-use crate::model::Instant;
+use super::{Ballot, Policy, TraceView, Verdict};
+use crate::model::Now;
 
 /// See the module.
 pub struct And {
@@ -17,10 +17,19 @@ impl And {
 }
 
 impl Policy for And {
-    fn evaluate(&mut self, trace: &TraceView<'_>, now: Instant) -> Verdict {
-        match self.policies.iter_mut().all(|policy| policy.evaluate(trace, now) == Verdict::Sampled) {
-            true => Verdict::Sampled,
-            false => Verdict::NotSampled,
+    fn evaluate(&mut self, trace: &TraceView<'_>, ballot: &mut Ballot, now: Now) -> Verdict {
+        for policy in &mut self.policies {
+            let mut own = Ballot::default();
+            match policy.evaluate(trace, &mut own, now) {
+                Verdict::Sampled | Verdict::InvertSampled => ballot.join(own),
+                Verdict::Error => return Verdict::Error,
+                _ => return Verdict::NotSampled,
+            }
         }
+        Verdict::Sampled
+    }
+
+    fn observe(&mut self, trace: &TraceView<'_>, now: Now) {
+        self.policies.iter_mut().for_each(|policy| policy.observe(trace, now));
     }
 }

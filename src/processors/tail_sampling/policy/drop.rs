@@ -1,7 +1,7 @@
 //! `drop`: drops what all its policies keep, whatever other policies say.
 
-use super::{And, Policy, TraceView, Verdict};
-use crate::model::Instant;
+use super::{And, Ballot, Policy, TraceView, Verdict};
+use crate::model::Now;
 
 /// See the module.
 pub struct Drop(And);
@@ -14,10 +14,14 @@ impl Drop {
 }
 
 impl Policy for Drop {
-    fn evaluate(&mut self, trace: &TraceView<'_>, now: Instant) -> Verdict {
-        match self.0.evaluate(trace, now) {
+    fn evaluate(&mut self, trace: &TraceView<'_>, ballot: &mut Ballot, now: Now) -> Verdict {
+        match self.0.evaluate(trace, ballot, now) {
             Verdict::Sampled => Verdict::Dropped,
             verdict => verdict,
         }
+    }
+
+    fn observe(&mut self, trace: &TraceView<'_>, now: Now) {
+        self.0.observe(trace, now);
     }
 }

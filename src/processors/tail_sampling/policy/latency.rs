@@ -6,9 +6,9 @@
 //! all, and no span is read again.
 
 use super::super::trace::Window;
-use super::{Policy, TraceView, Verdict};
+use super::{Ballot, Policy, TraceView, Verdict};
 use crate::config::Section;
-use crate::model::Instant;
+use crate::model::Now;
 
 const NANOS_PER_MS: i64 = 1_000_000;
 
@@ -53,9 +53,8 @@ impl Latency {
 }
 
 impl Policy for Latency {
-    fn evaluate(&mut self, trace: &TraceView<'_>, _now: Instant) -> Verdict {
+    fn evaluate(&mut self, trace: &TraceView<'_>, _: &mut Ballot, _: Now) -> Verdict {
         let is_long = trace.summary().longest_nanos / NANOS_PER_MS > self.above_ms;
-        let matches = is_long && self.up_to_ms.is_none_or(|up_to_ms| self.some_prefix_matches(trace, up_to_ms));
-        if matches { Verdict::Sampled } else { Verdict::NotSampled }
+        Verdict::kept_if(is_long && self.up_to_ms.is_none_or(|up_to_ms| self.some_prefix_matches(trace, up_to_ms)))
     }
 }

@@ -1,9 +1,14 @@
 //! `probabilistic`: keeps a share of the traces by a hash of their id, the same ones in every
 //! Collector with the same salt: FNV-1a, 64 bits, over the salt and the 16 bytes of the id.
+//!
+//! With the gate `usetracestate` a trace in which some span's tracestate has `ot=rv` or `ot=th`
+//! is decided by W3C's randomness instead, the first `rv` or else the id's, as samplers before
+//! and after this one do.
 
-use super::{Policy, TraceView, Verdict};
+use super::{Ballot, Policy, PolicyContext, TraceView, Verdict};
 use crate::config::Section;
-use crate::model::{Instant, TraceId};
+use crate::model::{Chance, Now, TraceId};
+use crate::sampling::{Randomness, Threshold, TraceState};
 
 const DEFAULT_SALT: &str = "default-hash-seed";
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -29,18 +34,29 @@ pub(super) fn decode(section: &mut Section<'_>, policy: &str) -> Config {
     Config { hash_salt: section.string("hash_salt", ""), sampling_percentage }
 }
 
+/// Where an id stands among all ids, 0 to 1: kept are those below the percentage.
+pub(in super::super) fn place(config: &Config, id: TraceId) -> f64 {
+    fnv1a(salted(config), &id.0) as f64 / u64::MAX as f64
+}
+
 /// See the module.
 pub struct Probabilistic {
     /// The hash after the salt.
     salted: u64,
     threshold: u64,
+    /// With `usetracestate`: what W3C's randomness is compared with.
+    consistent: Option<Threshold>,
 }
 
 impl Probabilistic {
     /// Keeps the share of the config.
-    pub fn new(config: &Config) -> Self {
-        let salt = if config.hash_salt.is_empty() { DEFAULT_SALT } else { &config.hash_salt };
-        Self { salted: fnv1a(FNV_OFFSET, salt.as_bytes()), threshold: threshold(config.sampling_percentage / 100.0) }
+    pub fn new(config: &Config, context: &PolicyContext) -> Self {
+        let ratio = config.sampling_percentage / 100.0;
+        Self {
+            salted: salted(config),
+            threshold: threshold(ratio),
+            consistent: context.uses_trace_state.then(|| nearest(ratio)),
+        }
     }
 
     fn keeps(&self, id: TraceId) -> bool {
@@ -49,9 +65,48 @@ impl Probabilistic {
 }
 
 impl Policy for Probabilistic {
-    fn evaluate(&mut self, trace: &TraceView<'_>, _now: Instant) -> Verdict {
-        if self.keeps(trace.id()) { Verdict::Sampled } else { Verdict::NotSampled }
+    fn evaluate(&mut self, trace: &TraceView<'_>, ballot: &mut Ballot, _: Now) -> Verdict {
+        let Some(threshold) = self.consistent else {
+            // The share is known, but not the one that the W3C randomness of the trace would give.
+            ballot.chance = Chance::Unknown;
+            return Verdict::kept_if(self.keeps(trace.id()));
+        };
+        ballot.chance = match threshold {
+            Threshold::ALWAYS => Chance::Certain,
+            Threshold::NEVER => Chance::Unknown,
+            _ => Chance::Threshold(threshold.rejected()),
+        };
+        Verdict::kept_if(match randomness(trace) {
+            Some(randomness) => threshold.keeps(randomness),
+            None => self.keeps(trace.id()),
+        })
     }
+}
+
+/// What W3C samplers decide the trace by; nothing where no span speaks of sampling.
+fn randomness(trace: &TraceView<'_>) -> Option<Randomness> {
+    let mut was_sampled = false;
+    for span in trace.spans() {
+        let text = span.trace_state();
+        let Ok(state) = TraceState::parse(text.as_bytes()) else { continue };
+        if state.randomness().is_some() {
+            return state.randomness();
+        }
+        was_sampled |= state.threshold().is_some();
+    }
+    was_sampled.then(|| Randomness::from_trace_id(trace.id()))
+}
+
+/// The threshold of a ratio; the nearer end for what no threshold stands for.
+fn nearest(ratio: f64) -> Threshold {
+    let end = if ratio >= 1.0 { Threshold::ALWAYS } else { Threshold::NEVER };
+    Threshold::from_probability(ratio).unwrap_or(end)
+}
+
+/// The hash after the salt.
+fn salted(config: &Config) -> u64 {
+    let salt = if config.hash_salt.is_empty() { DEFAULT_SALT } else { &config.hash_salt };
+    fnv1a(FNV_OFFSET, salt.as_bytes())
 }
 
 fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
@@ -115,7 +170,10 @@ mod tests {
 
     #[test]
     fn a_share_of_ids_is_kept() {
-        let policy = Probabilistic::new(&Config { hash_salt: String::new(), sampling_percentage: 8.0 });
+        let policy = Probabilistic::new(
+            &Config { hash_salt: String::new(), sampling_percentage: 8.0 },
+            &PolicyContext::default(),
+        );
         // FNV hardly mixes its last bytes into the top bits, so ids must be random, as they are.
         let id = |number: u128| number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let kept = (0..100_000_u128).filter(|number| policy.keeps(TraceId(id(*number).to_be_bytes()))).count();

@@ -1,8 +1,8 @@
 //! `span_count`: keeps traces by how many spans they have.
 
-use super::{Policy, TraceView, Verdict};
+use super::{Ballot, Policy, TraceView, Verdict};
 use crate::config::Section;
-use crate::model::Instant;
+use crate::model::Now;
 
 /// The keys of `span_count`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +30,9 @@ impl SpanCount {
 }
 
 impl Policy for SpanCount {
-    fn evaluate(&mut self, trace: &TraceView<'_>, _now: Instant) -> Verdict {
+    fn evaluate(&mut self, trace: &TraceView<'_>, _: &mut Ballot, _: Now) -> Verdict {
         let spans = i64::from(trace.summary().spans);
         let Config { min_spans, max_spans } = self.config;
-        match min_spans <= spans && (max_spans == 0 || spans <= max_spans) {
-            true => Verdict::Sampled,
-            false => Verdict::NotSampled,
-        }
+        Verdict::kept_if(min_spans <= spans && (max_spans == 0 || spans <= max_spans))
     }
 }

@@ -1,8 +1,8 @@
 //! `status_code`: keeps traces in which some span has one of the listed status codes.
 
-use super::{Policy, TraceView, Verdict};
+use super::{Ballot, Policy, TraceView, Verdict};
 use crate::config::Section;
-use crate::model::Instant;
+use crate::model::Now;
 
 /// The keys of `status_code`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,10 +47,7 @@ impl StatusCode {
 }
 
 impl Policy for StatusCode {
-    fn evaluate(&mut self, trace: &TraceView<'_>, _now: Instant) -> Verdict {
-        match trace.summary().statuses & self.statuses {
-            0 => Verdict::NotSampled,
-            _ => Verdict::Sampled,
-        }
+    fn evaluate(&mut self, trace: &TraceView<'_>, _: &mut Ballot, _: Now) -> Verdict {
+        Verdict::kept_if(trace.summary().statuses & self.statuses != 0)
     }
 }
