@@ -34,6 +34,7 @@ pub mod exporters;
 pub mod extensions;
 
 pub mod service;
+pub mod replay;
 pub mod cli;
 
 #[cfg(test)]

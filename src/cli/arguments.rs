@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::EXIT_CODES;
-use super::{components, demo, generate, print_config, validate};
+use super::{components, demo, explain, generate, print_config, replay, validate};
 use crate::config::parse_duration;
 
 /// The whole command line.
@@ -90,10 +90,14 @@ pub enum Command {
     /// Prints the merged and expanded config, with secrets masked
     #[command(alias = "print-initial-config")]
     PrintConfig(print_config::Arguments),
+    /// Says why a running instance kept or dropped a trace
+    Explain(explain::Arguments),
     /// Sends generated traces to an OTLP port and says what became of them
     Generate(generate::Arguments),
     /// Feeds the default pipeline from a simulated shop and shows what it keeps, and why
     Demo(demo::Arguments),
+    /// Sends recorded traces through a config's processors and reports what they keep, and why
+    Replay(Box<replay::Arguments>),
 }
 
 /// A time as the config file writes it: `30s`, `1m30s`.

@@ -4,9 +4,11 @@ pub mod arguments;
 pub mod components;
 pub mod demo;
 pub mod exit;
+pub mod explain;
 pub mod generate;
 pub mod print_config;
 pub mod process;
+pub mod replay;
 pub mod run;
 pub mod terminal;
 pub mod validate;
@@ -45,8 +47,10 @@ where
 /// Runs a sub-command. `build` is asked by `validate`.
 pub fn run(command: &Command, config: &ConfigArguments, build: BuildCheck<'_>, terminal: &mut Terminal<'_>) -> Exit {
     match command {
+        Command::Explain(arguments) => explain::run(arguments, config, terminal),
         Command::Generate(arguments) => generate::run(arguments, terminal),
         Command::Demo(arguments) => demo::run(arguments, terminal),
+        Command::Replay(arguments) => replay::run(arguments, config, terminal),
         Command::Validate(arguments) => validate::run(*arguments, config, build, terminal),
         Command::Components(arguments) => components::run(*arguments, terminal),
         Command::PrintConfig(arguments) => print_config::run(*arguments, config, terminal),
@@ -76,7 +80,7 @@ pub fn load(arguments: &ConfigArguments) -> Loaded {
 }
 
 /// Writes every problem to standard error, below one line that says what failed.
-pub fn explain(loaded: &Loaded, terminal: &mut Terminal<'_>) {
+pub fn complain(loaded: &Loaded, terminal: &mut Terminal<'_>) {
     let count = |severity| loaded.report.count(severity);
     let errors = count(crate::config::Severity::Error);
     if errors > 0 {

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{ConfigArguments, Exit, Terminal, explain, load, verdict};
+use super::{ConfigArguments, Exit, Terminal, complain, load, verdict};
 use crate::config::{as_read, mask, to_json, to_yaml};
 
 /// The language of the output.
@@ -43,7 +43,7 @@ pub fn run(arguments: Arguments, config: &ConfigArguments, terminal: &mut Termin
     let root = match &loaded.root {
         Some(root) if !arguments.validate || !loaded.report.has_errors() => root,
         _ => {
-            explain(&loaded, terminal);
+            complain(&loaded, terminal);
             return verdict(&loaded.report);
         }
     };

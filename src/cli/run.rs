@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use super::{CommandLine, Exit, LogFormat as Wanted, Terminal, explain};
+use super::{CommandLine, Exit, LogFormat as Wanted, Terminal, complain};
 use crate::model::Signal;
 use crate::pipeline::{LedgerReading, SystemClock};
 use crate::service::{LogEncoding, LogLevel, Outcome, Running, Service, ServiceConfig, TelemetryConfig};
@@ -20,7 +20,7 @@ pub fn run(line: &CommandLine, terminal: &mut Terminal<'_>) -> Exit {
     let arguments = &line.config;
     let is_default = arguments.sources.is_empty();
     let loaded = super::load(arguments);
-    explain(&loaded, terminal);
+    complain(&loaded, terminal);
     let Some(config) = &loaded.config else { return Exit::Usage };
     let options = Options {
         colour: terminal.colour,

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{BuildCheck, ConfigArguments, Exit, Terminal, counted, explain, load, verdict};
+use super::{BuildCheck, ConfigArguments, Exit, Terminal, complain, counted, load, verdict};
 use crate::config::{Severity, render_json};
 use crate::service::{Loaded, preflight};
 
@@ -56,7 +56,7 @@ pub fn run(arguments: Arguments, config: &ConfigArguments, build: BuildCheck<'_>
             }
         }
         Format::Text => {
-            explain(&loaded, terminal);
+            complain(&loaded, terminal);
             if let Some(config) = loaded.config.filter(|_| !loaded.report.has_errors()) {
                 let pipelines = counted(config.pipelines.len(), "pipeline");
                 let components = counted(config.places.len(), "component");

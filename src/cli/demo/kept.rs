@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::super::terminal::plain;
 use crate::model::UnixNanos;
 
 /// A line of a file is one request; longer ones are not ours.
@@ -103,7 +104,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 }
 
 fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_default().to_owned()
+    plain(value[key].as_str().unwrap_or_default()).into_owned()
 }
 
 /// OTLP/JSON writes 64-bit integers as text.
@@ -113,7 +114,7 @@ fn number(value: &Value) -> u64 {
 
 fn attribute(of: &Value, key: &str) -> Option<String> {
     let found = list(of, "attributes").iter().find(|attribute| attribute["key"] == key)?;
-    found["value"]["stringValue"].as_str().map(str::to_owned)
+    found["value"]["stringValue"].as_str().map(|text| plain(text).into_owned())
 }
 
 /// The trace that tells most: errors before slowness before size.
@@ -130,7 +131,7 @@ pub(super) fn most_telling(traces: Vec<Trace>) -> Option<Trace> {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},"scopeSpans":[{"scope":{},"spans":[{"traceId":"0a","spanId":"01","name":"get","startTimeUnixNano":"100","endTimeUnixNano":"350","status":{"code":2,"message":"boom"}},{"traceId":"0b","spanId":"02","parentSpanId":"01","name":"old","startTimeUnixNano":"10","endTimeUnixNano":"20","status":{}}]}]}]}"#;
+    const LINE: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},"scopeSpans":[{"scope":{},"spans":[{"traceId":"0a","spanId":"01","name":"g\u001bet","startTimeUnixNano":"100","endTimeUnixNano":"350","status":{"code":2,"message":"boom"}},{"traceId":"0b","spanId":"02","parentSpanId":"01","name":"old","startTimeUnixNano":"10","endTimeUnixNano":"20","status":{}}]}]}]}"#;
 
     #[test]
     fn traces_of_this_run_are_read() {
@@ -142,6 +143,7 @@ mod tests {
         let trace = &traces[0];
         assert_eq!((trace.spans.len(), trace.duration_ns(), trace.spans[0].service.as_str()), (2, 250, "cart"));
         assert_eq!(trace.spans[0].error.as_deref(), Some("boom"));
+        assert_eq!(trace.spans[0].name, "g\u{fffd}et", "a name does not steer the terminal");
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! Arbitrary bytes as Zipkin JSON; what must hold stands in the library beside.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tailwater_fuzz::zipkin_json(data));
