@@ -12,7 +12,6 @@
 
 mod learning;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,15 +20,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
-use tailwater::model::{Batch, Instant, MemoryAccount, Now, Signal, UnixNanos};
+use tailwater::model::{Batch, Instant, Now, Signal, UnixNanos};
 use tailwater::pipeline::{
-    Clock, ComponentId, Kind, Ledger, ManualClock, PipelineId, Processor, ProcessorConfig, Settings, Shape, SystemClock,
+    Clock, ComponentId, Kind, ManualClock, PipelineId, Processor, ProcessorConfig, Settings, Shape, SystemClock,
 };
 use tailwater::processors::tail_sampling::policy::{
     PolicyConfig, PolicyKind, latency, probabilistic, status_code, string_attribute,
 };
 use tailwater::processors::{batch, tail_sampling};
-use tailwater::telemetry::Metrics;
 use tailwater::wire::{Limits, scan};
 
 #[global_allocator]
@@ -42,17 +40,11 @@ const NANOS_PER_REQUEST: u64 = 1_000_000_000 * SPANS_PER_REQUEST as u64 / 1_500_
 const REQUESTS: u64 = 12_000;
 
 fn settings() -> Settings {
-    Settings {
-        kind: Kind::Processor,
-        id: ComponentId::parse("tail_sampling").unwrap_or_else(|error| panic!("{error}")),
-        clock: Arc::new(ManualClock::default()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
-        shards: NonZeroUsize::MIN,
-        gates: Arc::default(),
-        decisions: None,
-    }
+    Settings::lone(
+        Kind::Processor,
+        ComponentId::parse("tail_sampling").unwrap_or_else(|error| panic!("{error}")),
+        Arc::new(ManualClock::default()),
+    )
 }
 
 /// A request whose trace ids hold a marker that is overwritten for each use. `halves` puts five

@@ -16,15 +16,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use tailwater::config::{Node, Report, Section, parse_yaml};
-use tailwater::model::{Batch, MemoryAccount, Now, Signal};
+use tailwater::model::{Batch, Now, Signal};
 use tailwater::pipeline::{
     BuildError, BuiltProcessor, Clock, Component, ComponentId, ConsumeError, Consumers, Detached, DropReason,
-    ExtensionContext, Health, Inline, Kind, Ledger, Output, PipelineId, PipelineView, Processor, ProcessorConfig,
-    Settings, Shape, SystemClock,
+    ExtensionContext, Health, Inline, Kind, Output, PipelineId, PipelineView, Processor, ProcessorConfig, Settings,
+    Shape, SystemClock,
 };
 use tailwater::service::registry::{self, COMPONENTS, Decode, Entry};
 use tailwater::service::{Running, Service, ServiceConfig, ServiceError, load_text};
-use tailwater::telemetry::Metrics;
 
 /// Every component: the keys that an empty section lacks, and the smallest section that starts
 /// here. `FOLDER` stands for a folder of the test's own.
@@ -72,15 +71,8 @@ impl PipelineView for Nothing {
 
 fn settings(entry: &Entry) -> Settings {
     Settings {
-        kind: entry.kind(),
-        id: ComponentId::parse(entry.type_name).unwrap(),
-        clock: Arc::new(SystemClock::new()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
         shards: NonZeroUsize::new(2).unwrap(),
-        gates: Arc::default(),
-        decisions: None,
+        ..Settings::lone(entry.kind(), ComponentId::parse(entry.type_name).unwrap(), Arc::new(SystemClock::new()))
     }
 }
 

@@ -2,17 +2,15 @@
 //! traces' ends.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use tailwater::config::{Report, Section, Severity, parse_yaml};
-use tailwater::model::{Batch, DecisionRecord, Instant, MemoryAccount, Now, Signal, TraceId, UnixNanos};
+use tailwater::model::{Batch, DecisionRecord, Instant, Now, Signal, TraceId, UnixNanos};
 use tailwater::pipeline::{
-    Clock, ComponentId, DecisionLog, Kind, Ledger, ManualClock, PipelineId, Processor, ProcessorConfig, Settings,
-    Shape, SystemClock,
+    Clock, ComponentId, DecisionLog, Kind, ManualClock, PipelineId, Processor, ProcessorConfig, Settings, Shape,
+    SystemClock,
 };
 use tailwater::processors::tail_sampling;
-use tailwater::telemetry::Metrics;
 
 use crate::otlp::Requests;
 use crate::stream::Stream;
@@ -73,15 +71,12 @@ fn decide_until(sampler: &mut dyn Processor, origin: u64, end: Instant) {
 
 fn settings(log: Arc<DecisionLog>) -> Settings {
     Settings {
-        kind: Kind::Processor,
-        id: ComponentId::parse("tail_sampling").unwrap_or_else(|error| panic!("{error}")),
-        clock: Arc::new(ManualClock::default()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
-        shards: NonZeroUsize::MIN,
-        gates: Arc::default(),
         decisions: Some(log),
+        ..Settings::lone(
+            Kind::Processor,
+            ComponentId::parse("tail_sampling").unwrap_or_else(|error| panic!("{error}")),
+            Arc::new(ManualClock::default()),
+        )
     }
 }
 

@@ -4,7 +4,6 @@
 //! To add a target: a function here, a line in [`TARGETS`], `fuzz_targets/<name>.rs` and a `[[bin]]`
 //! as for the others, and a few small files under `corpus/<name>/`.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -203,17 +202,7 @@ fn sampler() -> (Box<dyn Processor>, Arc<dyn Learned>, Arc<Ledger>) {
     // Nobody writes the file: that is up to who drives the sampler.
     let config = Config { policies: vec![policy], state_file: Some("state".into()), ..Config::default() };
     let Ok(id) = ComponentId::parse("tail_sampling") else { panic!("the id is sound") };
-    let settings = Settings {
-        kind: Kind::Processor,
-        id,
-        clock: Arc::new(ManualClock::default()),
-        metrics: Arc::default(),
-        ledger: Arc::default(),
-        account: MemoryAccount::default(),
-        shards: NonZeroUsize::MIN,
-        gates: Arc::default(),
-        decisions: None,
-    };
+    let settings = Settings::lone(Kind::Processor, id, Arc::new(ManualClock::default()));
     let Ok(pipeline) = PipelineId::parse("traces") else { panic!("the id is sound") };
     match config.build(&settings, &pipeline) {
         Ok(BuiltProcessor { shape: Shape::Detached(mut shards), state: Some(state) }) => {

@@ -39,10 +39,9 @@ impl Connector for Config {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::model::{Batch, MemoryAccount};
+    use crate::model::Batch;
     use crate::pipeline::{BoxFuture, ComponentId, ConsumeError, Kind, ManualClock};
 
     struct Sink;
@@ -54,17 +53,7 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        Settings {
-            kind: Kind::Connector,
-            id: ComponentId::parse("forward").unwrap(),
-            clock: Arc::new(ManualClock::default()),
-            metrics: Arc::default(),
-            ledger: Arc::default(),
-            account: MemoryAccount::default(),
-            shards: NonZeroUsize::MIN,
-            gates: Arc::default(),
-            decisions: None,
-        }
+        Settings::lone(Kind::Connector, ComponentId::parse("forward").unwrap(), Arc::new(ManualClock::default()))
     }
 
     #[test]

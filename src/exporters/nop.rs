@@ -66,7 +66,6 @@ impl Consumer for Sink {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
 
     use bytes::Bytes;
 
@@ -75,17 +74,7 @@ mod tests {
     use crate::pipeline::{ComponentId, Kind, ManualClock};
 
     fn settings() -> Settings {
-        Settings {
-            kind: Kind::Exporter,
-            id: ComponentId::parse("nop/a").unwrap(),
-            clock: Arc::new(ManualClock::default()),
-            metrics: Arc::default(),
-            ledger: Arc::default(),
-            account: MemoryAccount::default(),
-            shards: NonZeroUsize::MIN,
-            gates: Arc::default(),
-            decisions: None,
-        }
+        Settings::lone(Kind::Exporter, ComponentId::parse("nop/a").unwrap(), Arc::new(ManualClock::default()))
     }
 
     /// A batch of empty log records.

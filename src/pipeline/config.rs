@@ -38,6 +38,33 @@ pub struct Settings {
     pub decisions: Option<Arc<DecisionLog>>,
 }
 
+/// Below so many traces to a shard their uneven spread would be felt.
+const TRACES_PER_SHARD_MIN: u64 = 1_024;
+
+impl Settings {
+    /// For a component on its own: nothing is shared with others, one shard, no gate turned, and
+    /// nobody asks for decisions.
+    pub fn lone(kind: Kind, id: ComponentId, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            kind,
+            id,
+            clock,
+            metrics: Arc::default(),
+            ledger: Arc::default(),
+            account: MemoryAccount::default(),
+            shards: NonZeroUsize::MIN,
+            gates: Arc::default(),
+            decisions: None,
+        }
+    }
+
+    /// How many shards are worth having for a component that holds so many traces.
+    pub fn shards_for(&self, traces: u64) -> NonZeroUsize {
+        let most = usize::try_from(traces / TRACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
+        NonZeroUsize::new(self.shards.get().min(most)).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Settings({} {})", self.kind.noun(), self.id)

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::run::{Run, Sampler};
 use super::{Recording, ReplayError};
-use crate::metrics::Metrics;
-use crate::model::{Batch, DecisionRecord, Instant, MemoryAccount, Now, Signal, UnixNanos};
+use crate::model::{Batch, DecisionRecord, Instant, Now, Signal, UnixNanos};
 use crate::pipeline::{
     Clock, DecisionLog, DecisionSource, Kind, Ledger, ManualClock, PipelineId, Processor, Settings, Shape,
     split_by_shard,
@@ -107,15 +106,11 @@ fn build(
     for id in &parts.processors {
         let Some(processor) = config.processors.get(id) else { continue };
         let settings = Settings {
-            kind: Kind::Processor,
-            id: id.clone(),
-            clock: clock.clone(),
-            metrics: Arc::new(Metrics::default()),
             ledger: ledger.clone(),
-            account: MemoryAccount::default(),
             shards,
             gates: config.gates.clone(),
             decisions: Some(log.clone()),
+            ..Settings::lone(Kind::Processor, id.clone(), clock.clone())
         };
         let built = processor
             .build(&settings, pipeline)

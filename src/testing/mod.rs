@@ -6,7 +6,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
-use crate::metrics::Metrics;
 use crate::model::{Batch, MemoryAccount, Request, Signal};
 use crate::pipeline::{BoxFuture, Clock, ComponentId, ConsumeError, Consumer, Kind, Ledger, Settings, SystemClock};
 use crate::wire::{Limits, scan};
@@ -43,17 +42,7 @@ pub(crate) fn settings(ledger: Arc<Ledger>) -> Settings {
 
 /// The same on a given clock.
 pub(crate) fn settings_at(ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Settings {
-    Settings {
-        kind: Kind::Processor,
-        id: ComponentId::parse("test").unwrap(),
-        clock,
-        metrics: Arc::new(Metrics::default()),
-        ledger,
-        account: MemoryAccount::default(),
-        shards: std::num::NonZeroUsize::MIN,
-        gates: Arc::default(),
-        decisions: None,
-    }
+    Settings { ledger, ..Settings::lone(Kind::Processor, ComponentId::parse("test").unwrap(), clock) }
 }
 
 /// Keeps what it gets and counts it as sent; answers with scripted errors first.

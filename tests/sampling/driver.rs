@@ -4,23 +4,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tailwater::model::{Batch, ClientMetadata, Instant, MemoryAccount, Now, Signal, TraceId, UnixNanos};
-use tailwater::pipeline::{ComponentId, ConsumeError, Kind, Ledger, ManualClock, Output, Processor, Settings};
-use tailwater::telemetry::Metrics;
+use tailwater::model::{Batch, ClientMetadata, Instant, Now, Signal, TraceId, UnixNanos};
+use tailwater::pipeline::{ComponentId, ConsumeError, Kind, ManualClock, Output, Processor, Settings};
 use tailwater::wire::{Limits, scan};
 
 /// Settings of a lone component.
 pub(crate) fn settings() -> Settings {
     Settings {
-        kind: Kind::Processor,
-        id: ComponentId::parse("tail_sampling").unwrap(),
-        clock: Arc::new(ManualClock::default()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
         shards: NonZeroUsize::new(2).unwrap(),
-        gates: Arc::default(),
-        decisions: None,
+        ..Settings::lone(
+            Kind::Processor,
+            ComponentId::parse("tail_sampling").unwrap(),
+            Arc::new(ManualClock::default()),
+        )
     }
 }
 

@@ -4,7 +4,6 @@
 
 pub mod backend;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,24 +16,13 @@ use prost::Message;
 use tailwater::config::{Report, Section, parse_yaml};
 use tailwater::model::{Batch, ClientMetadata, MemoryAccount, Part, Rows, Signal};
 use tailwater::pipeline::{
-    BuiltExporter, ComponentId, ConsumeError, ExporterConfig, Kind, Ledger, LedgerReading, Settings, SystemClock,
+    BuiltExporter, ComponentId, ConsumeError, ExporterConfig, Kind, LedgerReading, Settings, SystemClock,
 };
-use tailwater::telemetry::Metrics;
 use tailwater::wire::{Limits, scan};
 
 /// Settings with a fresh ledger and fresh metrics.
 pub fn settings(id: &str) -> Settings {
-    Settings {
-        kind: Kind::Exporter,
-        id: ComponentId::parse(id).unwrap(),
-        clock: Arc::new(SystemClock::new()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
-        shards: NonZeroUsize::MIN,
-        gates: Arc::default(),
-        decisions: None,
-    }
+    Settings::lone(Kind::Exporter, ComponentId::parse(id).unwrap(), Arc::new(SystemClock::new()))
 }
 
 /// Decodes a section; returns the config and every problem as `path: message`.

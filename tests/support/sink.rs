@@ -1,17 +1,13 @@
 //! The other side of a receiver: a consumer that keeps what it takes and answers as it is told.
 
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
-use tailwater::model::{Batch, MemoryAccount, Signal};
-use tailwater::pipeline::{
-    BoxFuture, ComponentId, ConsumeError, Consumer, Consumers, Kind, Ledger, Settings, SystemClock,
-};
-use tailwater::telemetry::Metrics;
+use tailwater::model::{Batch, Signal};
+use tailwater::pipeline::{BoxFuture, ComponentId, ConsumeError, Consumer, Consumers, Kind, Settings, SystemClock};
 
 /// Keeps every batch, or answers the error that it was given, after a pause.
 #[derive(Default)]
@@ -53,17 +49,7 @@ impl Sink {
 
 /// Settings of a receiver, with a fresh ledger and fresh metrics.
 pub(crate) fn settings() -> Settings {
-    Settings {
-        kind: Kind::Receiver,
-        id: ComponentId::parse("otlp").unwrap(),
-        clock: Arc::new(SystemClock::new()),
-        metrics: Arc::new(Metrics::default()),
-        ledger: Arc::new(Ledger::default()),
-        account: MemoryAccount::default(),
-        shards: NonZeroUsize::MIN,
-        gates: Arc::default(),
-        decisions: None,
-    }
+    Settings::lone(Kind::Receiver, ComponentId::parse("otlp").unwrap(), Arc::new(SystemClock::new()))
 }
 
 /// A request of `count` spans.

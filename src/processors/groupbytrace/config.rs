@@ -1,15 +1,11 @@
 //! The keys of `groupbytrace`, with the Collector's defaults and checks.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::GroupByTrace;
 use crate::config::Section;
 use crate::model::Signal;
 use crate::pipeline::{BuildError, BuiltProcessor, PipelineId, Processor, ProcessorConfig, Settings, Shape};
-
-/// Below so many traces to a shard their uneven spread would be felt.
-const TRACES_PER_SHARD_MIN: u64 = 1_024;
 
 /// What a user writes under `groupbytrace`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,21 +45,13 @@ pub fn decode(section: &mut Section<'_>) -> Config {
     config
 }
 
-impl Config {
-    /// How many shards are worth having, of the `wanted`.
-    fn shards(&self, wanted: NonZeroUsize) -> NonZeroUsize {
-        let most = usize::try_from(self.num_traces / TRACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
-        NonZeroUsize::new(wanted.get().min(most)).unwrap_or(NonZeroUsize::MIN)
-    }
-}
-
 impl ProcessorConfig for Config {
     fn signals(&self) -> &'static [Signal] {
         &[Signal::Traces]
     }
 
     fn build(&self, settings: &Settings, _pipeline: &PipelineId) -> Result<BuiltProcessor, BuildError> {
-        let shards = self.shards(settings.shards);
+        let shards = settings.shards_for(self.num_traces);
         let processors = (0..shards.get())
             .map(|_| Box::new(GroupByTrace::new(self, settings, shards)) as Box<dyn Processor>)
             .collect();

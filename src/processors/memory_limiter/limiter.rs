@@ -58,24 +58,16 @@ impl Processor for MemoryLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::model::MemoryAccount;
-    use crate::pipeline::{Code, ComponentId, Kind, Ledger, ManualClock};
+    use crate::pipeline::{Code, ComponentId, Kind, ManualClock};
 
     fn limiter(limit: u64) -> (MemoryLimiter, Settings) {
-        let settings = Settings {
-            kind: Kind::Processor,
-            id: ComponentId::parse("memory_limiter").unwrap(),
-            clock: Arc::new(ManualClock::default()),
-            metrics: Arc::new(Metrics::default()),
-            ledger: Arc::new(Ledger::default()),
-            account: MemoryAccount::default(),
-            shards: NonZeroUsize::MIN,
-            gates: Arc::default(),
-            decisions: None,
-        };
+        let settings = Settings::lone(
+            Kind::Processor,
+            ComponentId::parse("memory_limiter").unwrap(),
+            Arc::new(ManualClock::default()),
+        );
         (MemoryLimiter::new(limit, &settings), settings)
     }
 

@@ -15,9 +15,6 @@ use crate::pipeline::{
     BuildError, BuiltProcessor, Learned, PipelineId, Processor, ProcessorConfig, Settings, Shape, StateFile,
 };
 
-/// Below so many traces to a shard their uneven spread would be felt.
-const TRACES_PER_SHARD_MIN: u64 = 1_024;
-
 /// When policies are asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SamplingStrategy {
@@ -153,7 +150,7 @@ impl Config {
         self.detect || self.policies.iter().any(|policy| policy.kind.reads_findings())
     }
 
-    /// What the shards of one sampler learn together; nothing yet.
+    /// What the shards of one sampler learn together: empty so far.
     pub(super) fn baselines(&self, shards: NonZeroUsize) -> Arc<Baselines> {
         let adaptives = || self.policies.iter().flat_map(PolicyConfig::adaptives).map(|(_, config)| config);
         let default = Options::default();
@@ -164,12 +161,6 @@ impl Config {
         };
         Arc::new(Baselines::new(options, shards.get()))
     }
-
-    /// How many shards are worth having, of the `wanted`.
-    fn shards(&self, wanted: NonZeroUsize) -> NonZeroUsize {
-        let most = usize::try_from(self.num_traces / TRACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
-        NonZeroUsize::new(wanted.get().min(most)).unwrap_or(NonZeroUsize::MIN)
-    }
 }
 
 impl ProcessorConfig for Config {
@@ -178,7 +169,7 @@ impl ProcessorConfig for Config {
     }
 
     fn build(&self, settings: &Settings, _pipeline: &PipelineId) -> Result<BuiltProcessor, BuildError> {
-        let shards = self.shards(settings.shards);
+        let shards = settings.shards_for(self.num_traces);
         let baselines = self.baselines(shards);
         let policies = self.policies.iter().map(PolicyConfig::with_own_budgets).collect();
         let own = Self { policies, ..self.clone() };
